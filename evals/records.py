@@ -262,6 +262,8 @@ class Answer:
     """The batch it came from, at a batch's price; null: it was asked live."""
     route: str = ""
     """A digest of the pin's settings when it was asked, see `Evaluator.route`; empty: unknown."""
+    cost_is_bound: bool = False
+    """Whether `cost_usd` is the most it may have cost, since the provider reported no usage."""
 
 
 @dataclass(frozen=True, slots=True)

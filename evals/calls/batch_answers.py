@@ -124,6 +124,7 @@ class BatchAnswers:
             chars=sent.chars,
             batch=self.job.tag,
             route=self.job.route,
+            most_usd=self.job.booked_usd / max(self.job.requests, 1),
         )
 
 

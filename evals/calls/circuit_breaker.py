@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 
 from evals.models.faults import SETUP_CODES
 
-DOWN_CODES = frozenset({"connection", "timeout", "server-error", "malformed-response"})
+DOWN_CODES = frozenset(
+    {
+        "connection", "unknown-host", "bad-certificate", "web-page",
+        "timeout", "server-error", "malformed-response",
+    }
+)  # fmt: skip
 """Error codes that may mean that the provider is down."""
 PROVIDER_DOWN = "provider-down"
 ACCOUNT_CODES = SETUP_CODES

@@ -181,7 +181,8 @@ def fit_tokens_per_char(calls: Sequence[tuple[int, int]], overhead_chars: int) -
 def read_sample(
     paths: Iterable[Path], value: str | None = None, column: str = "evaluator"
 ) -> Iterator[dict[str, Any]]:
-    """Reads up to 5000 answers of the files: of one evaluator or model, or of all."""
+    """Reads up to 5000 answers of known usage: of one evaluator or model, or of all."""
     picked = None if value is None else (column, [value])
     rows = (row for path in paths for batch in stream_rows(path, COLUMNS, picked) for row in batch)
-    return itertools.islice((row for row in rows if row["code"] is None and row["chars"]), 5000)
+    known = (row for row in rows if row["code"] is None and row["chars"] and row["tokens_in"])
+    return itertools.islice(known, 5000)

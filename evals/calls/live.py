@@ -18,13 +18,13 @@ from evals.calls.circuit_breaker import (
     RUN_ENDING,
     CircuitBreaker,
 )
-from evals.calls.concurrency import AccountGate
+from evals.calls.concurrency import AccountGate, Turn
 from evals.calls.day_budget import Spent
-from evals.calls.requests import CallPlan, CallsResult, Question
+from evals.calls.requests import CallPlan, CallsResult, Question, add_earlier_cost
 from evals.calls.shared_state import SharedState
 from evals.calls.stop import Stop
 from evals.privacy import redaction
-from evals.records import Failure, Skip
+from evals.records import Answer, Failure, Skip
 
 CALL_ATTEMPTS = 4
 """Times one call is tried within a run before it counts as failed."""
@@ -186,7 +186,7 @@ class LiveRun:
         """Asks one question; writes its answer or failure, or notes why the run has to stop."""
         spent, answer = Spent(0.0, 0), None
         try:
-            answer = self.plan.build_answer(question, await self.call_model(question, most))
+            answer = await self.get_answer(question, most)
         except models.ModelError as error:
             if error.code == self.gate.circuit.reason:
                 self.rest = GIVEN_UP[error.code]
@@ -204,6 +204,19 @@ class LiveRun:
             spent = Spent(most if answer.code in MAYBE_CHARGED else usd, 1)
             self.calls, self.usd = self.calls + 1, self.usd + usd
         self.finished.append((most, spent))
+
+    async def get_answer(self, question: Question, most: float) -> Answer:
+        """Gets the answer to a question; one that ends in its middle is asked for once more."""
+        plan = self.plan
+        answer = plan.build_answer(question, await self.call_model(question, most))
+        if not plan.model.is_cut_off(plan.work.evaluator, answer) or not self.reserve(most):
+            return answer
+        self.finished.append((most, Spent(0.0, 1)))  # its cost is booked with the second's
+        try:
+            again = plan.build_answer(question, await self.call_model(question, most))
+        except models.ModelError:
+            return answer
+        return add_earlier_cost(again, answer)
 
     def reserve_budget(self) -> bool:
         """Reserves money for the next calls; returns whether any was granted."""
@@ -229,11 +242,15 @@ class LiveRun:
 
     def reserve_retry(self, most: float) -> bool:
         """Reserves money for a retry, and books the lost call at its most; False: none is left."""
-        budget = self.plan.budget
-        if budget and not budget.reserve(self.plan.work.evaluator.app, [most]):
+        if not self.reserve(most):
             return False
         self.finished.append((most, Spent(most, 1)))
         return True
+
+    def reserve(self, most: float) -> bool:
+        """Reserves money for one more call; returns whether it was granted."""
+        budget = self.plan.budget
+        return not budget or bool(budget.reserve(self.plan.work.evaluator.app, [most]))
 
     async def call_model(self, question: Question, most: float) -> models.Reply:
         """Makes one call, and retries it while its error may pass and the deadline allows.
@@ -243,13 +260,14 @@ class LiveRun:
         """
         tokens = question.chars / 4 + 50
         clock, pin = asyncio.get_running_loop().time, self.plan.pin
-        left, attempt = pin.deadline_s, 1
+        left, attempt, last = pin.deadline_s, 1, None
         while True:
-            turn = await self.gate.enter(question.key, tokens)
+            turn = await self.enter_gate(question, tokens, last)
             sent = clock()
             try:
                 reply = await self.send_once(question, min(pin.timeout_s, left))
             except models.ModelError as error:
+                last = error
                 self.gate.record_failure(question.key, error, turn)
                 wait = choose_wait(error, attempt)
                 left -= clock() - sent + wait
@@ -265,6 +283,17 @@ class LiveRun:
             else:
                 self.gate.record_answer(reply, tokens, turn)
                 return reply
+
+    async def enter_gate(
+        self, question: Question, tokens: float, last: models.ModelError | None
+    ) -> Turn:
+        """Waits for a turn; where the provider is given up, raises a question's own last error."""
+        try:
+            return await self.gate.enter(question.key, tokens)
+        except models.ModelError:
+            if last is None:
+                raise
+        raise last
 
     def add_spare_worker(self) -> None:
         """Adds a worker while another waits to repeat a call, where that wait spares no load."""

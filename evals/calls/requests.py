@@ -147,6 +147,7 @@ class CallPlan:
             attempts=question.attempts + 1,
             chars=question.chars,
             route=evaluator.route,
+            most_usd=self.max_cost(WantedAnswer(question.key, question.attempts)),
         )
 
     def save_answer(self, answer: Answer) -> None:
@@ -171,6 +172,8 @@ class AskedCall(NamedTuple):
     """The batch it was part of; None: it was asked live."""
     route: str = ""
     """The pin's settings; see `Evaluator.route`."""
+    most_usd: float = 0.0
+    """The most it can cost, which is booked where the provider reports no usage."""
 
 
 NO_REPLY = models.Reply("", None, "", None, None, tokens_in=0, tokens_out=0)
@@ -193,6 +196,8 @@ def build_row(call: AskedCall, pin: ModelPin, reply: models.Reply | None) -> Ans
     """Builds a ledger row from a call, and its reply's identity and cost, without its text."""
     details, by_batch = reply or NO_REPLY, call.batch is not None
     tokens = (details.tokens_in, details.tokens_out, details.tokens_cached)
+    cost = models.compute_cost(pin, call.night, *tokens, batch=by_batch)
+    is_bound = reply is not None and not reply.has_usage and call.most_usd > 0
     return Answer(
         content_key=call.content_key,
         answer_version=call.answer_version,
@@ -210,7 +215,7 @@ def build_row(call: AskedCall, pin: ModelPin, reply: models.Reply | None) -> Ans
         created=details.created,
         tokens_in=details.tokens_in,
         tokens_out=details.tokens_out,
-        cost_usd=models.compute_cost(pin, call.night, *tokens, batch=by_batch),
+        cost_usd=max(cost, call.most_usd) if is_bound else cost,
         tokens_cached=details.tokens_cached,
         finish=details.finish,
         temperature=details.temperature,
@@ -218,6 +223,19 @@ def build_row(call: AskedCall, pin: ModelPin, reply: models.Reply | None) -> Ans
         chars=call.chars,
         batch=call.batch,
         route=call.route,
+        cost_is_bound=is_bound,
+    )
+
+
+def add_earlier_cost(answer: Answer, earlier: Answer) -> Answer:
+    """Adds what an earlier answer to the same question used and cost, which is not stored."""
+    return replace(
+        answer,
+        tokens_in=answer.tokens_in + earlier.tokens_in,
+        tokens_out=answer.tokens_out + earlier.tokens_out,
+        tokens_cached=answer.tokens_cached + earlier.tokens_cached,
+        cost_usd=round(answer.cost_usd + earlier.cost_usd, 9),
+        cost_is_bound=answer.cost_is_bound or earlier.cost_is_bound,
     )
 
 

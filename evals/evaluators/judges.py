@@ -273,6 +273,12 @@ class JudgeEvaluator(EvaluatorByModel):
         """Reads a verdict from an answer."""
         return read_verdict(judge_of(evaluator), answer)
 
+    def is_cut_off(self, evaluator: Evaluator, answer: Answer) -> bool:
+        """Whether an answer without a verdict is the beginning of a JSON object."""
+        text = strip_wrapping(answer.text or "")
+        is_open = text.startswith("{") and not text.endswith("}")
+        return is_open and isinstance(self.read_answer(evaluator, answer), Failure)
+
 
 def judge_of(evaluator: Evaluator) -> Judge:
     """Returns the judge an evaluator was resolved to."""

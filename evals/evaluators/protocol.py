@@ -166,6 +166,10 @@ class EvaluatorByModel(EvaluatorType):
     def read_answer(self, evaluator: Evaluator, answer: Answer) -> Outcome | Failure:
         """Reads a verdict from an answer."""
 
+    def is_cut_off(self, evaluator: Evaluator, answer: Answer) -> bool:
+        """Whether an answer ends in the middle, so that it is asked again once."""
+        return False
+
 
 def content_of(evaluator: Evaluator, trace: Trace, gold: Json) -> bytes:
     """Returns the fields an evaluator reads in a trace, and gold, as bytes."""

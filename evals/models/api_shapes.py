@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import NamedTuple
 
 from evals.models.protocol import Body, Key, ModelError, Reply, Request
 from evals.records import Json
@@ -132,7 +133,7 @@ class Chat(Shape):
         text = message.get("content")
         if text is None and finish in ("length", "content_filter", "refusal"):
             text = ""
-        usage = read_part(top, "usage")
+        usage = read_usage(top, "prompt_tokens", "completion_tokens")
         logprobs = read_part(choice, "logprobs").get("content") if request.yes_no else None
         return Reply(
             text=require_text(text),
@@ -140,9 +141,9 @@ class Chat(Shape):
             model=require_text(top["model"])[:LONGEST_NAME],
             fingerprint=parse_name(top.get("system_fingerprint")),
             created=parse_unix_time(top.get("created")),
-            tokens_in=parse_tokens(usage.get("prompt_tokens")),
-            tokens_out=parse_tokens(usage.get("completion_tokens")),
-            tokens_cached=parse_tokens(read_part(usage, "prompt_tokens_details").get(CACHED)),
+            tokens_in=usage.tokens_in,
+            tokens_out=usage.tokens_out,
+            tokens_cached=usage.tokens_cached,
             finish=parse_name(finish),
             temperature=None if self.is_reasoning else request.temperature,
             seed=request.seed,
@@ -187,7 +188,7 @@ class Responses(Shape):
         finish = read_finish(top, parts)
         if not texts and finish == "stop":
             raise ValueError
-        usage = read_part(top, "usage")
+        usage = read_usage(top, "input_tokens", "output_tokens")
         first = texts[0].get("logprobs") if request.yes_no and texts else None
         return Reply(
             text="".join(require_text(part["text"]) for part in texts),
@@ -195,9 +196,9 @@ class Responses(Shape):
             model=require_text(top["model"])[:LONGEST_NAME],
             fingerprint=parse_name(top.get("system_fingerprint")),
             created=parse_unix_time(top.get("created_at")),
-            tokens_in=parse_tokens(usage.get("input_tokens")),
-            tokens_out=parse_tokens(usage.get("output_tokens")),
-            tokens_cached=parse_tokens(read_part(usage, "input_tokens_details").get(CACHED)),
+            tokens_in=usage.tokens_in,
+            tokens_out=usage.tokens_out,
+            tokens_cached=usage.tokens_cached,
             finish=finish,
             temperature=None if self.is_reasoning else request.temperature,
             seed=None,
@@ -291,6 +292,25 @@ def parse_tokens(value: Json) -> int:
     if not 0 <= value < LARGEST_COUNT:
         raise ValueError
     return value
+
+
+class Usage(NamedTuple):
+    """The tokens of a question and its answer; 0 where the provider reports none."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_cached: int = 0
+
+
+def read_usage(answer: dict[str, Json], read: str, written: str) -> Usage:
+    """Reads the tokens of an answer.
+
+    Raises:
+        SHAPE_ERRORS: when a count is implausible.
+    """
+    usage = read_part(answer, "usage")
+    cached = read_part(usage, f"{read}_details").get(CACHED)
+    return Usage(*map(parse_tokens, (usage.get(read), usage.get(written), cached)))
 
 
 def read_part(answer: dict[str, Json], name: str) -> dict[str, Json]:

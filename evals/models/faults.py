@@ -14,7 +14,13 @@ from evals.models.protocol import ModelError
 FAULTS = MappingProxyType(
     {
         "timeout": "no answer within the pin's `timeout_s`",
-        "connection": "the server could not be reached, or closed the connection",
+        "connection": "the server could not be reached, or closed the connection; check that it "
+        "runs, and the pin's `base_url`",
+        "unknown-host": "the server's name is not known; check the pin's `base_url`, and DNS",
+        "bad-certificate": "the server's certificate is not valid; check the pin's `base_url`, and "
+        "the certificates of this machine",
+        "web-page": "the server answers with a web page; check the pin's `base_url`",
+        "provider-down": "the provider answered nothing for a while",
         "truncated-response": "the answer was cut off in transit",
         "malformed-response": "the answer is not what the API promises",
         "rate-limited": "HTTP 429: more was asked than the provider allows",
@@ -135,6 +141,10 @@ def error_from_exception(error: Exception) -> ModelError:
     kind = type(error).__name__
     if isinstance(error, TimeoutError):
         return ModelError("timeout", kind, retryable=True)
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return ModelError("unknown-host", kind, retryable=True)
+    if isinstance(error, aiohttp.ClientSSLError):
+        return ModelError("bad-certificate", kind, retryable=True)
     if isinstance(error, aiohttp.ClientPayloadError):
         return ModelError("truncated-response", kind, retryable=True)
     if isinstance(error, aiohttp.ClientResponseError):

@@ -107,6 +107,11 @@ class Reply(NamedTuple):
     limits: Limits | None = None
     """The provider's rate limits, if it sent them."""
 
+    @property
+    def has_usage(self) -> bool:
+        """Whether the provider reported the tokens of both the question and the answer."""
+        return self.tokens_in > 0 and (self.tokens_out > 0 or not self.text)
+
 
 class Client(Protocol):
     """Anything that can answer a request."""

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     import aiohttp
 
 
+MOST_BYTES = 16 * 2**20
+"""The most bytes of an answer that are read, after decompression; the client bounds headers."""
+
+
 class Address(NamedTuple):
     """The URL and headers of a request, as the `openai` client builds them."""
 
@@ -79,9 +83,13 @@ class JsonTransport:
                     self.address.url, data=encode_json(body), allow_redirects=False
                 ) as response,
             ):
-                raw = await response.read()
+                raw = await read_body(response)
+            if raw is None:
+                return ModelError("malformed-response", "it is too large", retryable=True)
             if response.status != 200:
                 return error_from_status(response.status, response.headers, raw)
+            if raw.lstrip()[:1] == b"<":
+                return ModelError("web-page", "not JSON", retryable=True)
             return JsonResponse(decode_json(raw), parse_limits(response.headers))
         except ValueError:
             return ModelError("malformed-response", "not JSON", retryable=True)
@@ -93,6 +101,18 @@ class JsonTransport:
         if self.session is not None:
             await self.session.close()
             self.session = None
+
+
+async def read_body(response: aiohttp.ClientResponse) -> bytes | None:
+    """Reads a body piece by piece; None where it is larger than an answer may be."""
+    pieces: list[bytes] = []
+    left = MOST_BYTES
+    async for piece in response.content.iter_any():
+        left -= len(piece)
+        if left < 0:
+            return None
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def find_proxy(url: str) -> str | None:

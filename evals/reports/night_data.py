@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple, cast
 
+from evals.models import FAULTS
 from evals.records import Trace
 from evals.reports import json_form
 from evals.reports.archive import read_earlier_reports
@@ -154,6 +155,10 @@ class StoredNight:
                 return rows
         return []
 
+    def explain_faults(self) -> Mapping[str, str]:
+        """Returns what each error code of a call means, and what to do."""
+        return FAULTS
+
     def list_failing_answers(self) -> Sequence[Row]:
         """Returns failing answers to read: dimensions in turn, in the sampling order."""
         return list_failing_answers(self.lake, self.date, self.app.app)
@@ -239,7 +244,7 @@ def list_answering_models(lake: Lake, night: date, evaluators: Sequence[Evaluato
 def sum_paid(lake: Lake, night: date, app: str, evaluators: Sequence[Evaluator]) -> Paid:
     """Sums what a night paid for its answers: its ledger rows."""
     pins = {e.answer_version: e.pin for e in evaluators if e.answer_version and e.pin}
-    columns = ("answer_version", "cost_usd", "tokens_in", "tokens_out")
+    columns = ("answer_version", "cost_usd", "cost_is_bound", "tokens_in", "tokens_out")
     answers = [
         answer
         for rows in lake.stream_batches("answers", night, columns, app)
@@ -253,6 +258,7 @@ def sum_paid(lake: Lake, night: date, app: str, evaluators: Sequence[Evaluator])
         unpriced=sum(pins[version].price_on(night) is None for version in versions),
         tokens_in=sum(answer["tokens_in"] for answer in answers),
         tokens_out=sum(answer["tokens_out"] for answer in answers),
+        bounded=sum(bool(answer.get("cost_is_bound")) for answer in answers),
     )
 
 

@@ -116,6 +116,10 @@ class NightData(Protocol):
         """Returns the same from the latest earlier report that has it."""
         ...
 
+    def explain_faults(self) -> Mapping[str, str]:
+        """Returns what each error code of a call means, and what to do."""
+        ...
+
     def list_failing_answers(self) -> Sequence[Row]:
         """Returns failing answers in the order in which a person should read them."""
         ...

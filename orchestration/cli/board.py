@@ -29,7 +29,7 @@ from evals.storage.lake import Lake
 from evals.storage.night_state import ProvisionalNight, list_provisional_nights
 from evals.storage.report_files import locate_board_page
 from evals.validation.row_summary import RowSummary
-from orchestration.cli import row_notes
+from orchestration.cli import row_notes, shortfalls
 from orchestration.runtime.console import open_stdout
 
 SHOWN_NIGHTS = 14
@@ -64,6 +64,7 @@ def describe_outcome(lake: Lake, outcome: Outcome) -> dict[str, object]:
             {"app": m.app, "date": f"{m.date}", "since": f"{m.since}", "reason": m.reason}
             for m in read_missing_nights(lake)
         ],
+        "unasked": [unasked._asdict() for unasked in shortfalls.list_unasked(reports)],
         "failures": list(outcome.failures),
         "board": str(locate_board_page(lake)),
         **(row_notes.convert_summary(outcome.rows) if outcome.rows else {}),
@@ -91,12 +92,13 @@ def draw_board(lake: Lake, outcome: Outcome) -> None:
     for app in reported:
         last = find_last_report(reports, app)
         console.print(build_rates_table(last))
-        for line in describe_unscored(last, "budget"):
-            console.print(f" {line}")
     scored = sum(row.scored for report in reports for row in select_whole_results(report))
     evaluated = f"{count_nights(len(outcome.due))} evaluated" if outcome.due else "nothing new"
     page = locate_board_page(lake)
     console.print(f" {evaluated}: {outcome.calls} model calls; {scored:,} scores in these reports")
+    due = [report for report in reports if report.date in outcome.due]
+    print_lines(unasked.describe() for unasked in shortfalls.list_unasked(due))
+    print_lines(shortfalls.describe_bounds(due))
     print_lines(notes)
     for outage in group_outages(missing):
         console.print(Text(f" missing: {outage.describe()}", style="red"), soft_wrap=True)
@@ -263,12 +265,11 @@ def build_counts_table(rows: Sequence[Result] | Sequence[PooledResult]) -> Table
     return table
 
 
-def describe_unscored(report: Report, code: str | None = None) -> Iterator[str]:
-    """Describes traces without a verdict by dimension and code, or those of one code."""
+def describe_unscored(report: Report) -> Iterator[str]:
+    """Describes traces without a verdict by dimension and code."""
     for row in report[errors.SECTION]:
-        if code in (None, row.code):
-            outcome = "skipped" if row.status == "skipped" else "errored"
-            yield f"{row.dimension} ({row.evaluator}): {row.count:,} {outcome}, {row.code}"
+        outcome = "skipped" if row.status == "skipped" else "errored"
+        yield f"{row.dimension} ({row.evaluator}): {row.count:,} {outcome}, {row.code}"
 
 
 def draw_plan(

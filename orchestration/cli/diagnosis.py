@@ -35,6 +35,11 @@ from orchestration.cli import row_notes
 from orchestration.cli.options import describe_problem
 from orchestration.settings import Settings
 
+UNREACHABLE = frozenset(
+    {"connection", "unknown-host", "bad-certificate", "timeout", "not-authorised", "server-error"}
+)
+"""Codes by which no judge of a pin would get an answer."""
+
 
 class Finding(NamedTuple):
     """The result of one check."""
@@ -63,7 +68,11 @@ def check_home(settings: Settings, *, online: bool = False) -> list[Finding]:
     return [
         *findings,
         *(
-            Finding("warn", f"model list of {name}", f"not read: {code}")
+            Finding(
+                "fail" if code in UNREACHABLE else "warn",
+                f"model list of {name}",
+                f"not read: {code}: {models.FAULTS.get(code, 'unknown')}",
+            )
             for name, code in failed.items()
         ),
         *check_inbox(settings, catalog),

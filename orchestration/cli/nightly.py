@@ -226,8 +226,12 @@ def find_newly_final(lake: Lake, was_open: list[ProvisionalNight]) -> list[Provi
 
 def print_result(lake: Lake, outcome: Outcome, as_json: bool) -> NoReturn:
     """Prints the board and the failures, then ends with the documented exit code."""
-    from orchestration.cli import board
+    from evals.reports.archive import read_current_reports
+    from orchestration.cli import board, shortfalls
 
+    due = [report for report in read_current_reports(lake) if report.date in outcome.due]
+    failures = (*outcome.failures, *shortfalls.describe_outages(due))
+    outcome = outcome._replace(failures=failures)
     if as_json:
         terminal.print_json(board.describe_outcome(lake, outcome))
     else:

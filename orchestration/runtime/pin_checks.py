@@ -10,6 +10,7 @@ import dagster as dg
 
 from evals import models
 from evals.models import Expiry
+from evals.reports.decide.outages import Outage, Unscored, find_outage
 from evals.storage.lake import Lake
 from evals.storage.marts import list_locked_files
 from evals.storage.queries import open_duckdb, read_parquet_files
@@ -17,24 +18,29 @@ from orchestration.runtime.deployment import Deployment
 from orchestration.runtime.metadata import CheckEvent, CheckOutcome, check_nights, list_run_nights
 from orchestration.settings import Settings
 
-CHECK = "pin"
+CHECK, ANSWERED = "pin", "answered"
 OTHER_MODELS = (
     "select evaluator, count(*) filter (code = 'other-model') as answers,"
     " count(*) filter (code = 'other-weights') as refused from s group by 1"
 )
+UNSCORED = "select evaluator, status, coalesce(code, '') as code, count(*) as n from s group by all"
 Counts = dict[str, tuple[int, int]]
 """By evaluator: answers from another model, and calls not made because of other weights."""
 
 
 def build_checks(deployment: Deployment, specs: Sequence[dg.AssetSpec]) -> list[dg.AssetCheckSpec]:
-    """Builds one check for each asset whose evaluator calls a model."""
-    promise = "Its model answered under its pinned name, and is served for 90 days more."
+    """Builds the checks of each asset whose evaluator calls a model."""
+    promises = {
+        CHECK: "Its model answered under its pinned name, and is served for 90 days more.",
+        ANSWERED: "Its provider answered, and did not end the calls of the night.",
+    }
     return [
         dg.AssetCheckSpec(
-            CHECK, asset=spec.key, description=promise, partitions_def=deployment.nights
+            check, asset=spec.key, description=promise, partitions_def=deployment.nights
         )
         for spec in specs
         if "pin" in spec.metadata
+        for check, promise in promises.items()
     ]
 
 
@@ -42,7 +48,7 @@ def check_pins(
     context: dg.AssetExecutionContext, settings: Settings, specs: Sequence[dg.AssetSpec]
 ) -> Iterator[CheckEvent]:
     """Whether each judge was answered by its pinned model, and how long that is still served."""
-    chosen = {key.asset_key for key in context.selected_asset_check_keys}
+    chosen = {key.asset_key for key in context.selected_asset_check_keys if key.name == CHECK}
     judges = [spec for spec in specs if spec.key in chosen and "pin" in spec.metadata]
     if not judges:
         return
@@ -53,6 +59,43 @@ def check_pins(
         name, expiry = spec.metadata["evaluator"], expiries.get(spec.metadata["pin"])
         outcomes = {n: check_pin(*row.get(name, (0, 0)), expiry) for n, row in others.items()}
         yield from check_nights(context, spec.key, CHECK, outcomes)
+
+
+def check_answers(
+    context: dg.AssetExecutionContext, settings: Settings, specs: Sequence[dg.AssetSpec]
+) -> Iterator[CheckEvent]:
+    """Whether each judge's provider answered."""
+    chosen = {key.asset_key for key in context.selected_asset_check_keys if key.name == ANSWERED}
+    lake, nights = settings.open_lake(), list_run_nights(context)
+    for spec in specs:
+        if spec.key in chosen:
+            name = spec.metadata["evaluator"]
+            outcomes = {n: check_answered(find_night_outage(lake, n, name)) for n in nights}
+            yield from check_nights(context, spec.key, ANSWERED, outcomes)
+
+
+def find_night_outage(lake: Lake, night: date, evaluator: str) -> Outage | None:
+    """Finds whether a judge's provider failed in a night."""
+    files = list_locked_files(lake, "scores", [night])
+    if not files:
+        return None
+    with open_duckdb() as db:
+        read_parquet_files(db, files).create_view("s")
+        rows = [row[1:] for row in db.sql(UNSCORED).fetchall() if row[0] == evaluator]
+    unscored = [Unscored(*row) for row in rows if row[0] != "scored"]
+    return find_outage(unscored, sum(n for status, _, n in rows if status == "scored"))
+
+
+def check_answered(outage: Outage | None) -> CheckOutcome:
+    """Whether a judge's provider answered in a night."""
+    return CheckOutcome(
+        passed=outage is None,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "without_a_score": outage.n if outage else 0,
+            "reason": models.FAULTS.get(outage.code, outage.code) if outage else "none",
+        },
+    )
 
 
 def count_others(lake: Lake, night: date) -> Counts:

@@ -32,7 +32,7 @@ from orchestration.stages.ingest import build_application_key
 
 GROUP = "evaluate"
 OUTCOMES = ("passed", "failed", "errored", "skipped", "pending")
-WORK = ("covered", "sampled", "reused", "calls", "usd")
+WORK = ("covered", "sampled", "reused", "calls", "usd", "unasked", "why")
 
 
 def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
@@ -60,6 +60,7 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
                 show_nights(context, counts, spec.key)
                 yield dg.MaterializeResult(asset_key=spec.key)
         yield from pin_checks.check_pins(context, settings, specs)
+        yield from pin_checks.check_answers(context, settings, specs)
 
     return [scores]
 
@@ -146,6 +147,7 @@ def count_scores(tallies: Sequence[Tally]) -> Metadata:
         "errors": sum(t.errored for t in tallies),
         "skipped": sum(t.skipped for t in tallies),
         "pending": sum(t.pending for t in tallies),
+        "unasked": sum(t.unasked for t in tallies),
         "calls": sum(t.calls for t in tallies),
         "usd": round(sum(t.usd for t in tallies), 6),
         "by_application": show_table(rows),

@@ -185,6 +185,8 @@ class Paid(NamedTuple):
     """Calls of models without a price in the catalog."""
     tokens_in: int = 0
     tokens_out: int = 0
+    bounded: int = 0
+    """Calls whose cost is the most they can cost."""
 
 
 def read_row(kind: Callable[..., Record], row: Row) -> Record:

@@ -1,4 +1,4 @@
-"""Alarms about judges' models that do not match their pins.
+"""Alarms about judges' models that do not match their pins, or do not answer.
 
 An alarm is no score and changes no rate; it explains why a figure may be misleading.
 """
@@ -6,16 +6,17 @@ An alarm is no score and changes no rate; it explains why a figure may be mislea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from evals.reports.decide.rows import FailureCount, Row, read_rows
+from evals.reports.decide.outages import Unscored, find_outage
+from evals.reports.decide.rows import FailureCount, Rate, Row, read_rows
 from evals.reports.json_form import Count
 from evals.reports.section import NightData, Parts, Section, make_empty
 from evals.specs import Evaluator, ModelPin
 
-Code = Literal["other-model", "other-weights", "model-changed"]
+Code = Literal["other-model", "other-weights", "no-answers", "model-changed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Alarm:
 
     code: Code
     """`other-model`: another model answered, its answers are no scores. `other-weights`: the
-    weights are not the pinned ones, nothing was asked. `model-changed`: under `pins: record`
+    weights are not the pinned ones, nothing was asked. `no-answers`: the provider answered nothing,
+    or ended the calls of the night. `model-changed`: under `pins: record`
     another model answers to the name than at the report before."""
     evaluator: str
     words: str
@@ -50,15 +52,24 @@ class Facts:
     answering_before: tuple[Answering, ...]
     """Of the latest earlier report that has it."""
     failures: tuple[FailureCount, ...]
+    scored: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How many traces have a verdict, by evaluator."""
+    reasons: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What each error code means."""
 
 
 def collect(night: NightData) -> Facts:
     """Reads which models answered, now and before, and what could not be scored."""
+    scored = Counter[str]()
+    for row in read_rows(Rate, night.read_rows_tonight("rpt_rates")):
+        scored[row.evaluator] += row.passed + row.failed if row.slice == "all" else 0
     return Facts(
         evaluators=tuple(night.evaluators),
         answering=read_answering(night.list_answering_models()),
         answering_before=read_answering(night.list_answering_models_before()),
         failures=tuple(read_rows(FailureCount, night.read_rows_tonight("rpt_failures"))),
+        scored=scored,
+        reasons=night.explain_faults(),
     )
 
 
@@ -94,6 +105,11 @@ def find_alarms(
     elif n := unscored[judge.name, "other-weights"]:
         message = f"{describe_unscored(n, judge)}: {pin.model} is not the pinned file"
         yield Alarm("other-weights", judge.name, message, n)
+    elif outage := find_outage(list_unscored(judge, facts), facts.scored.get(judge.name, 0)):
+        reason = facts.reasons.get(outage.code, outage.code)
+        lost = describe_unscored(outage.n, judge)
+        message = f"{lost}: {describe_pin(pin)}: {reason}; the next run asks again"
+        yield Alarm("no-answers", judge.name, message, outage.n)
     elif before and others - before:
         who = f"{join_models(now)} answered for {pin.model}, before {join_models(before)}"
         message = f"{judge.name}: {who}"
@@ -104,6 +120,19 @@ def find_alarms(
 def describe_unscored(n: int, judge: Evaluator) -> str:
     """Describes how many traces have no score from a judge."""
     return f"{n} {'trace has' if n == 1 else 'traces have'} no score from {judge.name}"
+
+
+def list_unscored(judge: Evaluator, facts: Facts) -> Iterator[Unscored]:
+    """Yields how many traces have no score from a judge, by code."""
+    for row in facts.failures:
+        if row.evaluator == judge.name:
+            yield Unscored(row.status, row.code or "unknown", row.n)
+
+
+def describe_pin(pin: ModelPin) -> str:
+    """Describes a pin and where it is called."""
+    server = pin.azure.endpoint if pin.azure else pin.base_url
+    return f"pin {pin.name} ({server or pin.provider})"
 
 
 def list_models(judge: Evaluator, rows: Iterable[Answering]) -> set[str]:

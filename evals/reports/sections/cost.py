@@ -24,6 +24,9 @@ class Cost:
     tokens_out: Count
     unpriced: Count = absent_if(0)
     """Calls of models without a price in the catalog; only where there are some."""
+    bounded: Count = absent_if(0)
+    """Calls whose provider reported no usage: `usd` has the most they can cost; only where there
+    are some."""
 
 
 def collect(night: NightData) -> Paid:
@@ -41,6 +44,7 @@ def build(paid: Paid, parts: Parts) -> Cost:
         tokens_in=paid.tokens_in,
         tokens_out=paid.tokens_out,
         unpriced=paid.unpriced,
+        bounded=paid.bounded,
     )
 
 

@@ -361,3 +361,20 @@ def test_a_refusal_of_one_request_is_not_blamed_on_the_key(tmp_path: Path) -> No
         team.lake.write("traces", NIGHT, build_traces(60))
         tally = team.score()
     assert (tally.errored, tally.passed) == (6, 54)
+
+
+def test_a_provider_that_is_no_api_ends_the_night_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A web page with HTTP 200 and a name that does not resolve have codes of their own."""
+    monkeypatch.setattr(live, "BACKOFF_S", 0.01)
+    with serve_script(lambda body, seen: ServerReply(200, b"<!doctype html>")) as server:
+        for url, code in ((server.url, "web-page"), ("http://no.invalid/v1", "unknown-host")):
+            impatient = CircuitBreaker(probe_s=0.05, patience_s=0.1)
+            team = Team(tmp_path / code, url)
+            team.lake.write("traces", NIGHT, build_traces(30))
+            tally = team.score(ask=functools.partial(live.ask_live, circuit=impatient))
+            codes = Counter((row.status, row.code) for row in team.read_scores())
+            assert tally.passed == 0
+            assert codes["error", code] + codes["skipped", "provider-down"] == 30, codes
+            assert codes["error", code] > 0

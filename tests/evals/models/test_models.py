@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import tracemalloc
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,28 @@ def test_a_refusal_is_an_error_and_not_a_verdict() -> None:
     filtered["choices"][0]["finish_reason"] = "content_filter"
     with pytest.raises(ModelError, match="content-filter"):
         run_script(lambda b, n: server.ServerReply(200, filtered))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_huge_answer_is_not_read_to_its_end(encoding: str) -> None:
+    """What a small compressed body expands to is bounded, and it is no answer."""
+    packer = zlib.compressobj(9, wbits=31 if encoding == "gzip" else 15)
+    packed = b"".join([*(packer.compress(b" " * 2**20) for _ in range(200)), packer.flush()])
+    headers = {"Content-Encoding": encoding}
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelError, match="malformed-response: it is too large"):
+            run_script(lambda b, n: server.ServerReply(200, packed, headers))
+        assert tracemalloc.get_traced_memory()[1] < 60 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_endless_headers_are_refused() -> None:
+    """An answer with more headers than a server sends is malformed."""
+    headers = {f"X-{n}": "x" for n in range(500)}
+    with pytest.raises(ModelError, match="malformed-response"):
+        run_script(lambda b, n: server.ServerReply(200, b"{}", headers))
 
 
 def test_a_truncated_answer_has_its_finish_reason() -> None:

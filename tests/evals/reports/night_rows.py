@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from evals.models import FAULTS
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.report import Report, build_report
 from evals.reports.row_counts import Accounting, LabelCounts
@@ -97,6 +98,10 @@ class Night:
     def list_answering_models_before(self) -> Sequence[Row]:
         """Which models answered before."""
         return self.answered_before
+
+    def explain_faults(self) -> Mapping[str, str]:
+        """What the error codes mean."""
+        return FAULTS
 
     def list_failing_answers(self) -> Sequence[Row]:
         """Answers to read."""

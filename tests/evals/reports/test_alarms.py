@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from evals.models import FAULTS
 from evals.records import digest
 from evals.reports import night_data
+from evals.reports.decide.outages import Unscored, find_outage
 from evals.reports.decide.rows import FailureCount, read_rows
 from evals.reports.section import Parts
 from evals.reports.sections.alarms import Alarm, Facts, build, read_answering
@@ -41,7 +43,8 @@ def alarms(
 ) -> tuple[Alarm, ...]:
     """The alarms of a night of judges."""
     failures = read_rows(FailureCount, [{"dimension": "d", "status": "error", **f} for f in failed])
-    facts = Facts(tuple(evaluators), read_answering(now), read_answering(before), tuple(failures))
+    who = (read_answering(now), read_answering(before))
+    facts = Facts(tuple(evaluators), *who, tuple(failures), reasons=FAULTS)
     return build(facts, Parts())
 
 
@@ -113,3 +116,40 @@ def test_who_answered_is_read_from_the_ledger(tmp_path: Path, policy: str) -> No
     (row,) = night_data.list_answering_models(bench.lake, NIGHT, [bench.find_evaluator("kind")])
     assert row == {"evaluator": "tone", "model": "m-9", "fingerprint": "fp_1", "n": 2}
     assert bench.lake.list_nights("answers") == [date(2026, 10, 1)]
+
+
+def test_a_provider_that_answered_nothing_is_an_alarm() -> None:
+    """It names judge, pin, what failed most and what to do, and counts what was not asked."""
+    judge = build_evaluator(base_url="http://127.0.0.1:1/v1")
+    failed = [
+        {"evaluator": "j", "code": "unknown-host", "n": 8},
+        {"evaluator": "j", "code": "provider-down", "status": "skipped", "n": 40},
+        {"evaluator": "j", "code": "no-answer", "status": "skipped", "n": 2},
+    ]
+    (alarm,) = alarms([judge], [], [], failed)
+    assert (alarm.code, alarm.evaluator, alarm.n) == ("no-answers", "j", 48)
+    assert alarm.words == (
+        "48 traces have no score from j: pin m (http://127.0.0.1:1/v1): the server's name is not "
+        "known; check the pin's `base_url`, and DNS; the next run asks again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "scored", "is_outage"),
+    [
+        ("server-error", "error", 0, True),
+        ("server-error", "error", 9, False),
+        ("not-authorised", "error", 0, True),
+        ("rate-limited", "skipped", 9, True),
+        ("quota-exhausted", "error", 9, True),
+        ("night-deadline", "skipped", 9, False),
+        ("budget", "skipped", 0, False),
+        ("no-key", "skipped", 0, False),
+        ("unparseable", "error", 0, False),
+    ],
+)
+def test_only_a_provider_s_failure_is_an_outage(
+    code: str, status: str, scored: int, is_outage: bool
+) -> None:
+    """Single errors, skips for another reason and answers without a verdict are none."""
+    assert (find_outage([Unscored(status, code, 5)], scored) is not None) == is_outage

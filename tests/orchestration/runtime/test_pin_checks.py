@@ -14,7 +14,7 @@ from tests.orchestration.test_definitions import FOREIGN, ROOT, clean_environmen
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The results of one night of five judges, each with its own pin."""
+    """The results of one night of six judges, each with its own pin."""
     folder = tmp_path_factory.mktemp("pins")
     environment = {**clean_environment(folder / "home"), "ANDON_CATALOG": str(folder / "catalog")}
     program = ["-m", "tests.orchestration.stages.judge_night"]
@@ -52,3 +52,11 @@ def test_other_weights_are_an_error_and_get_no_calls(
     assert (check["passed"], check["severity"]) == (False, "ERROR")
     assert results["codes"]["weights"] == "other-weights"
     assert results["asked"] == 8
+
+
+def test_a_provider_that_does_not_answer_fails_a_check(results: dict[str, Any]) -> None:
+    """The check says why; it passes for judges that were answered."""
+    answered = results["answered"]
+    assert answered["far"] == [True, "none"]
+    assert answered["dead"][0] is False
+    assert "could not be reached" in answered["dead"][1]

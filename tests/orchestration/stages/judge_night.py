@@ -1,4 +1,4 @@
-"""Runs the judges of one night as Dagster does, and prints the outcome of the pin checks as JSON.
+"""Runs the judges of one night as Dagster does, and prints the outcome of their checks as JSON.
 
 Runs in its own process, since definitions read their home.
 """
@@ -40,6 +40,7 @@ def declare_judges(root: Path, url: str) -> None:
         name: {"model": f"{name}-2026-01-01", "base_url": url, "expires": today + timedelta(days)}
         for name, days in ENDS.items()
     }
+    served["dead"] = {"model": "dead-2026-01-01", "base_url": "http://127.0.0.1:9/v1"}
     served["other"] = {"model": "other-2026-01-01", "base_url": url}
     package = root.parent / "packages" / "some_judge_weights"
     package.mkdir(parents=True)
@@ -78,22 +79,31 @@ def main() -> None:
         from orchestration.definitions import defs
         from orchestration.stages.evaluate import build_asset_key
 
-        names = [*ENDS, "other", "weights"]
+        names = [*ENDS, "other", "weights", "dead"]
         ran = defs.resolve_implicit_global_asset_job_def().execute_in_process(
             instance=instance,
             partition_key=NIGHT.date().isoformat(),
             asset_selection=[build_asset_key(name) for name in names],
         )
+        evaluations = ran.get_asset_check_evaluations()
+        answered = {
+            check.asset_key.path[-1]: (check.passed, check.metadata["reason"].value)
+            for check in evaluations
+            if check.check_name == "answered"
+        }
         checks = {
             check.asset_key.path[-1]: {
                 "passed": check.passed,
                 "severity": check.severity.value,
                 **{key: value.value for key, value in check.metadata.items()},
             }
-            for check in ran.get_asset_check_evaluations()
+            for check in evaluations
+            if check.check_name == "pin"
         }
     codes = {row.evaluator: row.verdict or row.code for row in lake.read("scores")}
-    json.dump({"checks": checks, "codes": codes, "asked": len(server.bodies)}, sys.stdout)
+    asked = len(server.bodies)
+    result = {"checks": checks, "answered": answered, "codes": codes, "asked": asked}
+    json.dump(result, sys.stdout)
 
 
 if __name__ == "__main__":
