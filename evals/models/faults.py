@@ -71,10 +71,13 @@ SETUP_CODES = frozenset(
 """Codes with which every call fails until a person changes the pin, the account or the server:
 each later run asks again, and a few in a row end the calls of a run."""
 
-ASKED_AGAIN = SETUP_CODES | {"connection", "too-long"}
+UNREACHABLE = frozenset({"connection", "unknown-host", "bad-certificate", "web-page"})
+"""Codes of calls that did not reach the model's API."""
+
+ASKED_AGAIN = SETUP_CODES | UNREACHABLE | {"too-long"}
 """Codes whose cause a person can remove: a call that failed so is repeated by later runs."""
 
-WITHOUT_LIMIT = SETUP_CODES | {"connection", "batch-refused"}
+WITHOUT_LIMIT = SETUP_CODES | UNREACHABLE | {"batch-refused"}
 """Codes of calls that any number of later runs repeats: they are free, and few in each run."""
 
 BODY_MARKS: tuple[tuple[str, tuple[str, ...]], ...] = (
