@@ -11,7 +11,8 @@ import pytest
 from evals.records import Label, NonAnswer, Refusal, Trace
 from evals.traces import reader
 from evals.traces.rows.canonical import Reading
-from tests.evals.traces.products import PRODUCTS, envelope
+from tests.evals.traces.products import PRODUCTS
+from tests.evals.traces.span_exports import write_envelope
 from tests.evals.traces.test_hostile_products import BAD, GOOD, MARK
 
 FLAWS = {
@@ -143,7 +144,7 @@ def write_span(name: str, flaw: str) -> str:
         key: value if isinstance(value, str) else quote(value, flaw)
         for key, value in SPANS[name].items()
     }
-    return envelope(GOOD, {"service.name": "shop"}, [(0, "call", attributes)])
+    return write_envelope(GOOD, {"service.name": "shop"}, [(0, "call", attributes)])
 
 
 def write_run(_name: str, flaw: str) -> str:
@@ -207,7 +208,9 @@ def test_an_answer_that_only_begins_like_json_is_an_answer(tmp_path: Path, answe
     """It is somebody's words, whole or not."""
     attributes = {"openinference.span.kind": "CHAIN", "input.value": "q", "output.value": answer}
     path = tmp_path / "rows.jsonl"
-    path.write_text(envelope(GOOD, {"service.name": "shop"}, [(0, "ask", attributes)]), "utf-8")
+    path.write_text(
+        write_envelope(GOOD, {"service.name": "shop"}, [(0, "ask", attributes)]), "utf-8"
+    )
     (trace,) = reader.read_file(path, mappings={})
     assert isinstance(trace, Trace)
     assert trace.output == answer

@@ -13,7 +13,7 @@ from evals.records import Trace
 from evals.traces import reader
 from evals.traces.messages import calls, chat
 from evals.traces.messages.parts import Object
-from tests.evals.traces.products import envelope, format_nanoseconds
+from tests.evals.traces.span_exports import format_nanoseconds, write_envelope
 from tests.evals.traces.test_hostile_products import GOOD
 
 SAID = "The capital of France is Paris."
@@ -216,7 +216,7 @@ def test_reasoning_counts_among_gemini_s_tokens() -> None:
 
 def read_spans(tmp_path: Path, spans: list[Any], times: list[tuple[int, int]]) -> Trace:
     """Reads the trace of some spans, each from one second to another."""
-    rows = json.loads(envelope(GOOD, {"service.name": "shop"}, spans))
+    rows = json.loads(write_envelope(GOOD, {"service.name": "shop"}, spans))
     listed = rows["resourceSpans"][0]["scopeSpans"][0]["spans"]
     for span, (start, end) in zip(listed, times, strict=True):
         span["startTimeUnixNano"] = format_nanoseconds(GOOD.start + timedelta(seconds=start))
