@@ -57,12 +57,46 @@ class Intake(NamedTuple):
     """Whether the catalog's sources are pulled."""
 
 
-def prepare_home(lake: Lake, catalog: Catalog, now: datetime) -> None:
-    """Claims the home, and completes what earlier runs left: bookings, scratch files, erasures."""
+def prepare_home(lake: Lake, catalog: Catalog, now: datetime) -> list[str]:
+    """Claims the home, and completes what earlier runs left: bookings, scratch files, erasures.
+
+    Files that are damaged are made again from others; returns a sentence for each that cannot be.
+    """
     claim_home(lake, catalog)
-    recover_budget(lake)
+    lost = mend_home(lake, catalog)
+    recover_budget(lake, now.date())
     delete_leftovers(lake, now.timestamp())
     finish_erasures(lake, catalog)
+    return lost
+
+
+def mend_home(lake: Lake, catalog: Catalog) -> list[str]:
+    """Makes damaged files again; returns a sentence for each that cannot be."""
+    from evals.repair import mending
+
+    with lake.lock_home(), lake.lock("mending"):
+        return mending.mend_home(lake, catalog)
+
+
+class Undamaged(NamedTuple):
+    """The nights that can be evaluated."""
+
+    nights: list[date]
+    lost: list[str]
+    """A sentence for each file that another night needs and that is damaged."""
+
+
+def leave_out_damaged(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> Undamaged:
+    """Leaves out the nights that need a damaged file, so that the others go on."""
+    from evals.repair import needed_files
+
+    intact: list[date] = []
+    lost: dict[str, None] = {}
+    for night in nights:
+        found = needed_files.find_lost(lake, catalog, night)
+        lost |= dict.fromkeys(found)
+        intact += [] if found else [night]
+    return Undamaged(intact, list(lost))
 
 
 def claim_home(lake: Lake, catalog: Catalog) -> None:
@@ -80,11 +114,11 @@ def claim_home(lake: Lake, catalog: Catalog) -> None:
     claim_contents(lake, contents, "demo" if catalog.demo else "team")
 
 
-def recover_budget(lake: Lake) -> None:
+def recover_budget(lake: Lake, day: date | None = None) -> None:
     """Books the spending of killed runs, and moves their answers into the ledger."""
     from evals.calls import day_budget
 
-    day_budget.recover_runs(lake)
+    day_budget.recover_runs(lake, day)
 
 
 def finish_erasures(lake: Lake, catalog: Catalog) -> None:

@@ -18,7 +18,11 @@ from evals import models
 from evals.calls.requests import CallPlan
 from evals.specs import Evaluator
 from evals.storage.lake import Lake
-from evals.storage.ledger import list_answer_files, list_recent_answer_files
+from evals.storage.ledger import (
+    list_answer_files,
+    list_recent_answer_files,
+    select_intact,
+)
 from evals.storage.parquet_files import stream_rows
 from evals.worklist.worklist import WantedAnswer, Worklist
 
@@ -183,6 +187,7 @@ def read_sample(
 ) -> Iterator[dict[str, Any]]:
     """Reads up to 5000 answers of known usage: of one evaluator or model, or of all."""
     picked = None if value is None else (column, [value])
-    rows = (row for path in paths for batch in stream_rows(path, COLUMNS, picked) for row in batch)
+    batches = (stream_rows(path, COLUMNS, picked) for path in select_intact(paths))
+    rows = (row for batch in itertools.chain.from_iterable(batches) for row in batch)
     known = (row for row in rows if row["code"] is None and row["chars"] and row["tokens_in"])
     return itertools.islice(known, 5000)

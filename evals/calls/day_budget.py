@@ -9,18 +9,19 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable, Generator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import NamedTuple
-
-import orjson
 
 from evals.calls.shared_state import SharedState
 from evals.specs import Budget, Catalog
 from evals.storage import ledger
+from evals.storage.documents.batch_jobs import read_jobs
 from evals.storage.lake import Lake
 from evals.storage.locks import LockHeldError
 
 ROUNDING = 1e-9
+RESTORED = "restored"
+"""Books what answers cost whose bookings were lost."""
 
 
 class Spent(NamedTuple):
@@ -161,10 +162,40 @@ def count_affordable(budget: Budget, spent: Spent, costs: Sequence[float]) -> in
     return granted
 
 
-def recover_runs(lake: Lake) -> int:
-    """Books what crashed runs spent or may have spent, and recovers their journals."""
+def restore_spending(lake: Lake, shared: SharedState, day: date) -> None:
+    """Books what a day has spent by its answers and batches, where its bookings were lost."""
+    spent: dict[tuple[str, str], Spent] = {}
+    for app, answer_usd in ledger.read_costs(lake, day):
+        before = spent.get((app, RESTORED), Spent(0.0, 0))
+        spent[app, RESTORED] = Spent(before.usd + answer_usd, before.calls + 1)
+    for job in read_jobs(lake):
+        if datetime.fromtimestamp(job.created, UTC).date() == day:
+            usd = job.booked_usd if job.is_open else job.usd
+            spent[job.app, name_booking(job.tag)] = Spent(usd, job.requests)
+    with shared.transaction() as db:
+        (version,) = db.execute("pragma user_version").fetchone()
+        (known,) = db.execute(
+            "select count(*) from purse where day = ?", (day.isoformat(),)
+        ).fetchone()
+        for (app, run), (usd, calls) in spent.items() if not version and not known else ():
+            db.execute(
+                "insert into purse (day, app, run, spent_usd, spent_calls) values (?, ?, ?, ?, ?)",
+                (day.isoformat(), app, run, usd, calls),
+            )
+        db.execute("pragma user_version = 1")
+
+
+def recover_runs(lake: Lake, day: date | None = None) -> int:
+    """Books what crashed runs spent or may have spent, and recovers their journals.
+
+    Args:
+        lake: the home.
+        day: the present day, whose bookings are restored if their file is new or was damaged.
+    """
     shared = SharedState(lake)
     try:
+        if day and not shared.db.execute("pragma user_version").fetchone()[0]:
+            restore_spending(lake, shared, day)
         query = "select distinct run from purse where reserved_calls > 0"
         for (run,) in shared.db.execute(query).fetchall():
             try:
@@ -184,8 +215,7 @@ def book_dead_run(lake: Lake, shared: SharedState, run: str) -> None:
     """
     arrived: dict[str, Spent] = {}
     with ledger.open_journal_file(ledger.locate_journal(lake, run)) as file:
-        for _, line in ledger.read_journal_lines(file):
-            row = orjson.loads(line)
+        for _, row in ledger.read_journal_rows(file):
             if row.get("batch"):  # booked when it was submitted
                 continue
             before = arrived.get(row["app"], Spent(0.0, 0))

@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Generator
-from pathlib import Path
 
 from evals.storage.lake import Lake
+from evals.storage.sqlite_files import is_intact, set_aside_database
 
 FILE = "asking.sqlite"
 TABLES = """
@@ -39,8 +39,12 @@ class SharedState:
     """The shared SQLite file."""
 
     def __init__(self, lake: Lake) -> None:
-        file = lake.store.locate(FILE)
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        file = lake.store.path(FILE)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not is_intact(file):
+            with lake.lock("shared-state"):
+                if not is_intact(file):
+                    set_aside_database(file)
         self.db = sqlite3.connect(file, timeout=30, isolation_level=None)
         self.db.execute("pragma journal_mode=wal")
         # A crash of the process loses nothing, one of the machine at most the last second's pace.

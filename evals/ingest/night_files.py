@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from evals.records import Trace
-from evals.storage.files import choose_temporary_path
+from evals.storage.files import choose_temporary_path, rename_whole
 from evals.storage.lake import Lake, require_safe_name
 from evals.storage.parquet_files import open_parquet_writer
 from evals.storage.tables import build_schema, to_table
@@ -69,7 +69,7 @@ class NightFiles:
             self.close(kind is None)
             if kind is None:
                 for aside, path in self.parts:
-                    aside.replace(path)
+                    rename_whole(aside, path)
         finally:
             self.remove_parts()
 

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from evals.ingest.fragments import FORMATS
 from evals.records import Json
 from evals.specs import Catalog, Floating, ModelPin, Unverifiable, classify
+from evals.storage.damage import detect_damage
 from evals.storage.documents.inbox_files import InboxFile, read_inbox_files
 from evals.storage.lake import Lake
+from evals.storage.parquet_files import open_verified, verify_files
 from evals.storage.queries import add_missing_columns, open_duckdb, quote_text
 from evals.traces.rows.timestamps import EPOCH
 
@@ -100,6 +102,7 @@ def list_staged_files(
 
 def build_table_sql(files: Sequence[StagedFile]) -> str:
     """Returns the SQL of files as a DuckDB table, each row with its file and position."""
+    verify_files(source.path for source in files)
     options = "filename=true, file_row_number=true, union_by_name=true"
     return f"read_parquet([{quote_paths(files)}], {options})"
 
@@ -279,11 +282,10 @@ def collect_ids(items: Iterable[Json]) -> set[str]:
 def read_row_groups(path: Path, chosen: pandas.DataFrame) -> Iterator[tuple[pyarrow.Table, slice]]:
     """Yields the chosen rows of a file by row group, and their slice of the chosen."""
     import numpy as np
-    import pyarrow.parquet as pq
 
     places = chosen["row"].to_numpy()
     start = 0
-    with pq.ParquetFile(path) as file:
+    with detect_damage(path), open_verified(path) as file:
         for group in range(file.num_row_groups):
             size = file.metadata.row_group(group).num_rows
             low, high = np.searchsorted(places, [start, start + size])

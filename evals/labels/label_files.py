@@ -176,10 +176,21 @@ def add_batches(
             row for one in batch.trace_ids() for row in staged[privacy_filter.hash_identity(one)]
         ]
         added += add_batch(lake, privacy_filter, name, batch, staged)
-        nights = {near for row in rows for near in (row["night"], row["night"] - DAY)}
-        touched[name] = nights.intersection(lake.list_nights("staged"))
+        touched[name] = list_near_nights(lake, rows)
     add_label_batches(lake, touched)
     return added
+
+
+def list_near_nights(lake: Lake, rows: Iterable[Row]) -> set[date]:
+    """Returns the nights that labels of some staged rows change."""
+    nights = {near for row in rows for near in (row["night"], row["night"] - DAY)}
+    return nights.intersection(lake.list_nights("staged"))
+
+
+def find_touched_nights(lake: Lake, ids: Collection[str]) -> set[date]:
+    """Returns the nights that labels of some traces change, by their ids as the home has them."""
+    staged = read_staged_answers(lake, ids)
+    return list_near_nights(lake, (row for rows in staged.values() for row in rows))
 
 
 def add_batch(

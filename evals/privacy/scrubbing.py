@@ -161,7 +161,13 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pyarrow.Tabl
     import pyarrow.parquet as pq
 
     with name_damaged_file(path), path.open("rb") as file:
-        return pq.read_table(file, columns=columns, use_threads=False, pre_buffer=False)  # pyright: ignore[reportArgumentType, reportUnknownMemberType]  # any sequence is fine
+        return pq.read_table(  # pyright: ignore[reportUnknownMemberType]  # a stub's gap
+            file,
+            columns=None if columns is None else list(columns),
+            use_threads=False,
+            pre_buffer=False,
+            page_checksum_verification=True,
+        )
 
 
 @contextlib.contextmanager

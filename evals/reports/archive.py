@@ -10,13 +10,14 @@ from datetime import date, timedelta
 from evals.reports.report import Report
 from evals.storage import night_state, report_files
 from evals.storage.lake import Lake
+from evals.storage.report_files import ReportVersion
 
 PAGE_NIGHTS = 14
 
 
 def read_report(lake: Lake, night: date, app: str, version: str) -> Report | None:
-    """Reads one version of a report; None where there is none."""
-    body = report_files.read_report(lake, night, app, version)
+    """Reads one version of a report; None where there is none that can be read."""
+    body = report_files.read_intact_report(lake, ReportVersion(night, app, version))
     return Report.from_json(body) if body else None
 
 
@@ -28,6 +29,6 @@ def read_current_reports(lake: Lake) -> list[Report]:
 def read_earlier_reports(lake: Lake, app: str, night: date) -> list[Report]:
     """Reads the reports of the nights before, oldest first."""
     days = (night - timedelta(days=back) for back in range(PAGE_NIGHTS, 0, -1))
-    versions = ((day, night_state.read_state(lake, day).reports.get(app)) for day in days)
+    versions = ((day, night_state.read_intact_state(lake, day).reports.get(app)) for day in days)
     reports = (read_report(lake, day, app, version) for day, version in versions if version)
     return [report for report in reports if report]

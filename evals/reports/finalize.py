@@ -5,7 +5,6 @@ Nothing is measured again and no report is written; a later row opens its night 
 
 from __future__ import annotations
 
-import json
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from evals.reports.pages.night import render_night
 from evals.reports.versions import list_versions
 from evals.storage import night_state
 from evals.storage.lake import Lake
-from evals.storage.report_files import locate_report_folder, write_page
+from evals.storage.report_files import ReportVersion, read_run, write_page
 
 
 class FinalNight(NamedTuple):
@@ -57,7 +56,7 @@ def close_night(lake: Lake, night: night_state.ProvisionalNight) -> FinalNight |
             html = render_night(
                 report,
                 history=past,
-                run=read_run(lake, night, version),
+                run=read_run(lake, ReportVersion(night.date, night.app, version)),
                 versions=list_versions(lake, night.date, night.app),
             )
             write_page(lake, night.date, night.app, version, html)
@@ -68,9 +67,3 @@ def close_night(lake: Lake, night: night_state.ProvisionalNight) -> FinalNight |
     return FinalNight(
         night.date, night.app, report.gate.outcome, report.sentence, report.is_refused
     )
-
-
-def read_run(lake: Lake, night: night_state.ProvisionalNight, version: str) -> dict[str, object]:
-    """Reads the `run.json` of a report: its run, and the pins that were about to end."""
-    path = locate_report_folder(lake, night.date, night.app) / version / "run.json"
-    return json.loads(path.read_bytes()) if path.exists() else {}

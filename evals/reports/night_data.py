@@ -31,7 +31,7 @@ from evals.storage import night_state
 from evals.storage.documents.accounts import Account, FileAccount, Redactions
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.lake import Lake
-from evals.storage.ledger import list_answer_files
+from evals.storage.ledger import list_answer_files, select_intact
 from evals.storage.marts import list_locked_files, list_mart_files, read_mart
 from evals.storage.parquet_files import stream_rows
 from evals.storage.queries import open_duckdb, read_parquet_files
@@ -231,6 +231,9 @@ def list_answering_models(lake: Lake, night: date, evaluators: Sequence[Evaluato
         scores = lake.locate_partition("scores", night) / name
         answers = list_answer_files(lake, judge.answer_version) if judge.answer_version else []
         if not scores.exists() or not answers:
+            continue
+        answers = list(select_intact(answers))
+        if not answers:
             continue
         with open_duckdb() as db:
             read_parquet_files(db, answers).create_view("answers")

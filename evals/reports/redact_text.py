@@ -19,7 +19,7 @@ from evals.storage.lake import Lake
 from evals.storage.report_files import (
     list_reports,
     locate_report_folder,
-    read_report,
+    read_body,
     redact_report,
 )
 
@@ -40,7 +40,7 @@ def redact_reports(lake: Lake, is_gone: Callable[[Example], bool], mark: str) ->
     """
     changed = list[Path]()
     for stored in list_reports(lake):
-        body = read_report(lake, *stored) or {}
+        body = read_body(lake, *stored) or {}
         report = Report.from_json(body)
         shown = report[examples.SECTION]
         replaced = tuple(redact_example(row, mark) if is_gone(row) else row for row in shown)

@@ -22,6 +22,29 @@ TEMPORARY_NAME = re.compile(r"\.[0-9a-f]{16}\.aside(\.wal)?")
 """Names of temporary files, with DuckDB's log of one; they reveal nothing of the content."""
 
 
+DURABLE = frozenset({
+    "answers", "batches", "evaluators", "gold", "inbox", "labels", "nights", "pulls", "quarantine",
+    "reports", "staged",
+})  # fmt: skip
+"""Folders of a home whose files cannot all be made again: the disk has them before a rename."""
+PAGES = frozenset({".html"})
+"""Pages are made again from reports."""
+
+
+WRITTEN: set[tuple[int, int]] = set()
+"""Inodes and times of the files that this process wrote."""
+
+
+def was_written(inode: int, changed_ns: int) -> bool:
+    """Whether this process wrote that version of a file."""
+    return (inode, changed_ns) in WRITTEN
+
+
+def is_durable(path: Path) -> bool:
+    """Whether a file has to survive a power cut."""
+    return bool(DURABLE & set(path.parts)) and path.suffix not in PAGES
+
+
 def is_restricted(path: Path) -> bool:
     """Whether a file is in a folder that only its owner may read."""
     return bool(set(RESTRICTED) & set(path.parts))
@@ -63,7 +86,7 @@ def prepare_replacement(path: Path) -> Generator[Path]:
     temporary = choose_temporary_path(path)
     try:
         yield temporary
-        temporary.replace(path)
+        rename_whole(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -73,6 +96,25 @@ def open_replacement(path: Path) -> Generator[BinaryIO]:
     """Yields an open temporary file, and renames it at the end; an error changes nothing."""
     with prepare_replacement(path) as temporary, open_temporary(temporary) as file:
         yield file
+        file.flush()
+
+
+def rename_whole(temporary: Path, path: Path) -> None:
+    """Renames a written file; one that has to survive a power cut is on the disk before it."""
+    durable = is_durable(path)
+    if durable:
+        sync_file(temporary)
+    stat = temporary.stat()
+    WRITTEN.add((stat.st_ino, stat.st_mtime_ns))
+    temporary.replace(path)
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Waits until a file's content is on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def replace(path: Path, data: bytes, *, durable: bool = False) -> None:
@@ -85,10 +127,10 @@ def replace(path: Path, data: bytes, *, durable: bool = False) -> None:
     """
     with open_replacement(path) as file:
         file.write(data)
-        if durable:
+        if durable and not is_durable(path):
             file.flush()
             os.fsync(file.fileno())
-    if durable:
+    if durable and not is_durable(path):
         sync_folder(path.parent)
 
 

@@ -82,7 +82,7 @@ def load_indexes(lake: Lake, nights: Sequence[date]) -> Iterator[tuple[date, Has
         path = lake.home / FOLDER / f"{night}.{digest_sources(lake, night)}.npy"
         try:
             hashes = np.load(path, mmap_mode="r")
-        except FileNotFoundError:  # or another import removed it, having built a newer one
+        except (FileNotFoundError, ValueError, EOFError):  # damaged, or another import replaced it
             hashes = build_index(lake, night, path)
         yield night, hashes
 

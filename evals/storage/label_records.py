@@ -10,13 +10,18 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from evals.records import GoldValue, Json, Label, digest, encode_canonical
+from evals.storage.checksums import CHECKSUM
+from evals.storage.damage import detect_damage, report
+from evals.storage.errors import DamagedFileError
 from evals.storage.files import replace
 from evals.storage.lake import Lake, require_safe_name
 
 LABELS, GOLD = "labels", "gold"
+
+R = TypeVar("R")
 
 Row: TypeAlias = dict[str, Json]
 
@@ -45,11 +50,32 @@ def read_labels(lake: Lake) -> list[Label]:
 
 
 def read_label_batches(lake: Lake) -> dict[str, list[Label]]:
-    """Reads the labels of each batch by its name, in the order of arrival."""
-    return {
-        path.stem: [parse_label(row) for row in read_rows(path)]
-        for path in list_batches(lake, LABELS)
-    }
+    """Reads the labels of each batch by its name, in the order of arrival.
+
+    A damaged batch is reported and left out; a run leaves out the nights that it is about.
+    """
+    batches: dict[str, list[Label]] = {}
+    for path in list_batches(lake, LABELS):
+        try:
+            batches[path.stem] = read_batch(path, parse_label)
+        except DamagedFileError as error:
+            report(str(error))
+    return batches
+
+
+def read_batch(path: Path, parse: Callable[[dict[str, Any]], R]) -> list[R]:
+    """Reads the labels or gold values of a file.
+
+    Raises:
+        DamagedFileError: it is damaged.
+    """
+    with detect_damage(path):
+        return [parse(row) for row in read_rows(path)]
+
+
+def parse_gold(row: dict[str, Any]) -> GoldValue:
+    """Returns the gold value of a row that `encode_gold` made."""
+    return GoldValue(**row)
 
 
 def write_gold_values(lake: Lake, values: Sequence[GoldValue], name: str) -> int:
@@ -59,7 +85,13 @@ def write_gold_values(lake: Lake, values: Sequence[GoldValue], name: str) -> int
 
 def read_gold_values(lake: Lake) -> list[GoldValue]:
     """Reads every gold value of single subjects, in the order of arrival."""
-    return [GoldValue(**row) for path in list_batches(lake, GOLD) for row in read_rows(path)]
+    values: list[GoldValue] = []
+    for path in list_batches(lake, GOLD):
+        try:
+            values += read_batch(path, parse_gold)
+        except DamagedFileError as error:
+            report(str(error))
+    return values
 
 
 def change_label_rows(lake: Lake, folder: Literal["labels", "gold"], change: ChangeRow) -> int:
@@ -80,6 +112,12 @@ def locate_batch(lake: Lake, folder: str, name: str) -> Path:
     return lake.store.path(f"{folder}/{require_safe_name(name)}.jsonl")
 
 
+def list_batch_files(lake: Lake) -> list[Path]:
+    """Lists the files of labels and of gold values by name."""
+    names = (*lake.store.list_names(f"{LABELS}/*.jsonl"), *lake.store.list_names(f"{GOLD}/*.jsonl"))
+    return [lake.store.path(name) for name in names]
+
+
 def list_batches(lake: Lake, folder: str) -> list[Path]:
     """Lists the files of all batches by arrival; those without a record of it come first, by name.
 
@@ -87,10 +125,14 @@ def list_batches(lake: Lake, folder: str) -> list[Path]:
         lake: has the batches.
         folder: `labels` or `gold`.
     """
-    arrivals: dict[str, dict[str, Any]] = lake.read_document(ARRIVALS) or {}
-    places = {name: int(arrival["order"]) for name, arrival in arrivals.items()}
+    places = lake.read_document(ARRIVALS, parse_places) or {}
     paths = [lake.store.path(name) for name in lake.store.list_names(f"{folder}/*.jsonl")]
     return sorted(paths, key=lambda path: (places.get(path.stem, -1), path.name))
+
+
+def parse_places(rows: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Returns the place of each batch in the order of arrival."""
+    return {name: int(row["order"]) for name, row in rows.items()}
 
 
 def encode_label(label: Label) -> Row:
@@ -122,11 +164,23 @@ def drop_superseded(labels: Iterable[Label]) -> list[Label]:
 
 def write_rows(path: Path, rows: Iterable[Row]) -> int:
     """Replaces a file by rows, one a line; returns how many."""
-    lines = [encode_canonical(row) for row in rows]
+    every = list(rows)
+    lines = map(encode_canonical, [*every, {CHECKSUM: digest(every)}])
     replace(path, b"\n".join(lines) + b"\n")
-    return len(lines)
+    return len(every)
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yields the rows of a file."""
-    return (json.loads(line) for line in path.read_bytes().splitlines() if line.strip())
+    """Yields the rows of a file.
+
+    Raises:
+        DamagedFileError: it is damaged.
+    """
+    with detect_damage(path):
+        rows = [json.loads(line) for line in path.read_bytes().splitlines() if line.strip()]
+        mark = rows.pop()[CHECKSUM] if rows and list(rows[-1]) == [CHECKSUM] else None
+        if mark not in (None, digest(rows)):
+            raise ValueError("the checksum is that of other rows")
+        if not all(isinstance(row, dict) for row in rows):
+            raise ValueError("expected objects")
+    yield from rows

@@ -19,6 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from evals.records import encode_canonical
+from evals.storage.checksums import add_checksum, verify_checksum
+from evals.storage.damage import READING_ERRORS, explain_damage, set_aside
+from evals.storage.errors import LakeError
+from evals.storage.file_kinds import find_kind
 from evals.storage.files import RESTRICTED, replace
 from evals.storage.parquet_files import (
     RecordWriter,
@@ -41,10 +45,6 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class LakeError(RuntimeError):
-    """The home folder cannot be used as it is; the message names the remedy."""
 
 
 class HomeInUse(LakeError):
@@ -70,8 +70,16 @@ def require_safe_name(name: str) -> str:
 
 
 def read_schema_version(home: Path) -> int:
-    """Reads the schema version of a home."""
-    return json.loads((home / "schema.json").read_bytes())["schema_version"]
+    """Reads the schema version of a home.
+
+    Raises:
+        DamagedFileError: the file cannot be read.
+    """
+    path = home / "schema.json"
+    try:
+        return int(json.loads(path.read_bytes())["schema_version"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise explain_damage(path) from error
 
 
 def write_schema_version(home: Path, version: int) -> None:
@@ -101,6 +109,8 @@ class Lake:
             (self.home / name).mkdir(mode=0o700, exist_ok=True)
             (self.home / name).chmod(0o700)
         if not (self.home / "schema.json").exists():
+            if self.list_nights("staged"):
+                raise explain_damage(self.home / "schema.json")
             self.home.chmod(0o700)
             write_schema_version(self.home, SCHEMA_VERSION)
         version = read_schema_version(self.home)
@@ -163,14 +173,31 @@ class Lake:
                 raise HomeInUse(message) from error
             yield
 
-    def read_document(self, name: str) -> Any:
-        """Reads a small JSON document; None if missing. `storage.documents` define its shape."""
+    def read_document(self, name: str, parse: Callable[[Any], R]) -> R | None:
+        """Reads a small JSON document; None if missing. `storage.documents` define its shape.
+
+        A damaged one that its readers can do without is set aside and counts as missing.
+
+        Raises:
+            DamagedFileError: it is damaged and no cache.
+        """
         data = self.store.read(name)
-        return None if data is None else json.loads(data)
+        if data is None:
+            return None
+        try:
+            return parse(verify_checksum(json.loads(data)))
+        except READING_ERRORS as error:
+            path = self.store.path(name)
+            if not find_kind(name).is_cache:
+                raise explain_damage(path) from error
+            with contextlib.suppress(OSError):  # a home that can only be read
+                set_aside(path)
+            return None
 
     def replace_document(self, name: str, value: object, *, durable: bool = False) -> None:
         """Replaces a small JSON document; durable: waits for the disk."""
-        text = json.dumps(value, indent=1, sort_keys=True, default=str)
+        plain = json.loads(json.dumps(value, default=str))
+        text = json.dumps(add_checksum(plain), indent=1, sort_keys=True)
         self.store.replace(name, text.encode() + b"\n", durable=durable)
 
     def locate_partition(self, table: str, night: date) -> Path:

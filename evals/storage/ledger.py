@@ -9,16 +9,18 @@ import contextlib
 import io
 import os
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
 from evals.records import Answer
+from evals.storage.damage import report
+from evals.storage.errors import DamagedFileError
 from evals.storage.lake import Lake
 from evals.storage.locks import LockHeldError
-from evals.storage.parquet_files import stream_rows
+from evals.storage.parquet_files import stream_rows, verify_files
 from evals.storage.tables import build_records
 
 KEY = "content_key"
@@ -85,6 +87,18 @@ def read_journal_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         if line.endswith(b"}\n"):
             yield offset, line
         offset += len(line)
+
+
+def read_journal_rows(file: BinaryIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields the answers of a journal as rows, with their offsets; reports damaged lines."""
+    for offset, line in read_journal_lines(file):
+        try:
+            parse_answer(line)
+        except (ValueError, TypeError, KeyError):
+            where = f"{file.name}: the line at byte {offset} is damaged"
+            report(f"{where}; its answer is lost, and is asked and paid again where it is needed")
+            continue
+        yield offset, orjson.loads(line)
 
 
 def parse_answer(line: bytes) -> Answer:
@@ -191,13 +205,48 @@ def open_index(lake: Lake, answer_version: str, keys: Collection[str]) -> Genera
         # Opened before the ledger is listed: one merged meanwhile is seen there or here.
         journals = [stack.enter_context(open_journal_file(path)) for path in list_journals(lake)]
         for path in list_answer_files(lake, answer_version):
-            for rows in stream_rows(path, STATUS_COLUMNS, (KEY, keys)):
-                for row in rows:
-                    add_entry(entries, build_entry(row, path))
+            for row in read_statuses(path, keys):
+                add_entry(entries, build_entry(row, path))
         for file in journals:
             for entry in find_in_journal(file, answer_version, keys):
                 add_entry(entries, entry)
         yield AnswerIndex(entries)
+
+
+def read_statuses(path: Path, keys: Collection[str]) -> list[dict[str, Any]]:
+    """Reads how the answers to some contents ended; none of a damaged file, which is reported."""
+    try:
+        batches = stream_rows(path, STATUS_COLUMNS, (KEY, keys))
+        rows = [row for batch in batches for row in batch]
+        verify_files([path] if rows else [])
+    except DamagedFileError as error:
+        report(str(error))
+        return []
+    return rows
+
+
+def read_costs(lake: Lake, day: date) -> Iterator[tuple[str, float]]:
+    """Yields the application and the cost of each answer that was asked live on a day."""
+    columns = ("app", "cost_usd", "created", "batch")
+    files = lake.store.path("answers").glob("date=*/*.parquet")
+    recent = (f for f in files if datetime.fromtimestamp(f.stat().st_mtime, UTC).date() >= day)
+    for path in select_intact(sorted(recent)):
+        for row in (row for rows in stream_rows(path, columns) for row in rows):
+            created = row["created"]
+            is_of_day = created is None or datetime.fromtimestamp(created, UTC).date() == day
+            if is_of_day and not row.get("batch"):
+                yield row["app"], row["cost_usd"] or 0.0
+
+
+def select_intact(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yields the files that can be read; reports the others."""
+    for path in paths:
+        try:
+            verify_files([path])
+        except DamagedFileError as error:
+            report(str(error))
+            continue
+        yield path
 
 
 def find_in_journal(file: BinaryIO, answer_version: str, keys: Collection[str]) -> Iterator[Entry]:
@@ -206,9 +255,12 @@ def find_in_journal(file: BinaryIO, answer_version: str, keys: Collection[str]) 
     for offset, line in read_journal_lines(file):
         if version not in line:
             continue
-        row = orjson.loads(line)
-        if row["answer_version"] == answer_version and row[KEY] in keys:
-            yield build_entry(row, file, offset)
+        try:
+            answer = parse_answer(line)
+        except (ValueError, TypeError, KeyError):  # `merge_journal` reports it
+            continue
+        if answer.answer_version == answer_version and answer.content_key in keys:
+            yield build_entry(orjson.loads(line), file, offset)
 
 
 def recover_journals(lake: Lake) -> int:
@@ -216,7 +268,11 @@ def recover_journals(lake: Lake) -> int:
     merged = 0
     for path in list_journals(lake):
         with contextlib.suppress(LockHeldError), lake.lock("journal", path.stem, wait=False):
-            merge_journal(lake, path)
+            try:
+                merge_journal(lake, path)
+            except DamagedFileError as error:
+                report(f"{error}; {path} waits until then")
+                continue
             merged += 1
     return merged
 
@@ -225,8 +281,7 @@ def merge_journal(lake: Lake, path: Path) -> None:
     """Merges a journal's answers into the ledger, then removes the journal."""
     groups: dict[tuple[date, str], dict[str, Entry]] = {}
     with open_journal_file(path) as file:
-        for offset, line in read_journal_lines(file):
-            row = orjson.loads(line)
+        for offset, row in read_journal_rows(file):
             group = groups.setdefault((date.fromisoformat(row["night"]), row["answer_version"]), {})
             add_entry(group, build_entry(row, file, offset))
         for (night, version), entries in sorted(groups.items()):

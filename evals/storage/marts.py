@@ -6,15 +6,16 @@ DuckDB allows one writer per file, so each run has its own; joins and rates are 
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evals.storage.damage import report
 from evals.storage.files import prepare_replacement
 from evals.storage.lake import Lake
 from evals.storage.night_state import read_state
-from evals.storage.parquet_files import read_rows
+from evals.storage.parquet_files import read_rows, verify_files
 from evals.storage.queries import (
     add_missing_columns,
     open_duckdb,
@@ -118,6 +119,7 @@ def create_view(
         db.execute(f"create table lake.{name} as select {extra}* from empty")  # noqa: S608  our names
         return
     hive = "true, hive_types={'date': DATE}" if partitioned else "false"
+    verify_files(files)
     paths = quote_paths(files)
     source = f"read_parquet({paths}, union_by_name=true, hive_partitioning={hive})"
     rows = add_missing_columns(name, source)
@@ -208,14 +210,26 @@ def rebuild_warehouse(lake: Lake) -> Path:
 
 
 def create_views(db: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    """Creates a view over each table and mart."""
+    """Creates a view over each table and mart, except those with a damaged file."""
+    import duckdb
+
+    for name, sql in describe_views(lake):
+        try:
+            db.execute(f"create view {name} as {sql}")
+        except duckdb.Error as error:
+            line = str(error).partition("\n")[0]
+            report(f"warehouse.duckdb has no view {name}, of which a file is damaged: {line}")
+
+
+def describe_views(lake: Lake) -> Iterator[tuple[str, str]]:
+    """Yields the name and the query of each view."""
     for name in ("traces", "scores", "answers", "verdicts", "quarantine"):
         folder = lake.home / name
         if list(folder.glob("date=*/*.parquet")):
             source = quote_text(str(folder / "date=*" / "*.parquet"))
             source = f"read_parquet({source}, union_by_name=true)"
-            db.execute(f"create view {name} as {add_missing_columns(name, source)}")
+            yield name, add_missing_columns(name, source)
     for folder in sorted((lake.home / "marts").glob("*")):
         pattern = "date=*/*.parquet" if list(folder.glob("date=*")) else "*.parquet"
         source = quote_text(str(folder / pattern))
-        db.execute(f"create view {folder.name} as from read_parquet({source}, union_by_name=true)")
+        yield folder.name, f"from read_parquet({source}, union_by_name=true)"

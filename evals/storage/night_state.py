@@ -12,9 +12,11 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 from evals.records import JsonLike, digest
+from evals.storage.damage import report
 from evals.storage.documents.accounts import Account
 from evals.storage.documents.carried_turns import read_carried
 from evals.storage.documents.departures import read_departures
+from evals.storage.errors import DamagedFileError
 from evals.storage.lake import Lake
 
 DAY = timedelta(days=1)
@@ -92,15 +94,31 @@ class NightChanges(TypedDict, total=False):
 
 STORED_NAMES = {name: "door" if name == "staged" else name for name in NightState.__annotations__}
 """The name in the document of each field."""
+MAPPINGS = frozenset({"apps", "evaluators", "samples", "reports", "provisional"})
 TUPLES = frozenset({"out", "on_time", "waiting"})
 
 
 def read_state(lake: Lake, night: date) -> NightState:
     """Reads a night's state."""
-    row: dict[str, Any] = lake.read_document(f"{FOLDER}/{night}.json") or {}
+    return lake.read_document(f"{FOLDER}/{night}.json", parse_state) or NightState()
+
+
+def read_intact_state(lake: Lake, night: date) -> NightState:
+    """Reads a night's state to show it; an empty one for a damaged file, which is reported."""
+    try:
+        return read_state(lake, night)
+    except DamagedFileError as error:
+        report(str(error))
+        return NightState()
+
+
+def parse_state(row: dict[str, Any]) -> NightState:
+    """Returns the document as a record."""
     values = {name: row[key] for name, key in STORED_NAMES.items() if row.get(key) is not None}
     for name in TUPLES.intersection(values):
         values[name] = tuple(values[name])
+    for name in MAPPINGS.intersection(values):
+        values[name] = {**values[name]}
     return NightState(**values)
 
 
@@ -142,7 +160,7 @@ def list_stored_nights(lake: Lake) -> list[date]:
 
 def find_provisional_until(lake: Lake, night: date, app: str, now: datetime) -> str | None:
     """Returns until when a night's report may still change; None if it is final."""
-    until = read_state(lake, night).provisional.get(app)
+    until = read_intact_state(lake, night).provisional.get(app)
     return until if until and now.isoformat() < until else None
 
 
@@ -151,7 +169,7 @@ def list_provisional_nights(lake: Lake) -> list[ProvisionalNight]:
     return [
         ProvisionalNight(night, app, until)
         for night in list_stored_nights(lake)
-        for app, until in sorted(read_state(lake, night).provisional.items())
+        for app, until in sorted(read_intact_state(lake, night).provisional.items())
     ]
 
 

@@ -6,17 +6,21 @@ Which file belongs to which table is `lake`'s.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Generator, Iterator, Sequence
+import functools
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from evals.storage.arrow_columns import build_array
+from evals.storage.damage import detect_damage
 from evals.storage.files import (
     is_restricted,
     open_temporary,
     prepare_replacement,
     require_temporary,
+    was_written,
 )
+from evals.storage.store import FileState, read_file_states
 from evals.storage.tables import build_records, build_schema, to_table
 
 if TYPE_CHECKING:
@@ -89,6 +93,7 @@ def open_parquet_writer(
         require_temporary(temporary),
         schema,
         compression=CODEC,
+        write_page_checksum=True,
         use_dictionary=use_dictionary,  # pyright: ignore[reportArgumentType] # or names of columns
     )
 
@@ -102,12 +107,59 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """Reads the rows of a file; opening a DuckDB connection would take longer."""
     import pyarrow.parquet as pq
 
-    with path.open("rb") as file:
+    with path.open("rb") as file, detect_damage(path):
         # One thread: these files are small, and Arrow's pool may abort a process that ends at once.
         rows = pq.read_table(  # pyright: ignore[reportUnknownMemberType] # a bare `list` in its stubs
-            file, use_threads=False, pre_buffer=False
+            file, use_threads=False, pre_buffer=False, page_checksum_verification=True
         )
         return rows.to_pylist()
+
+
+def open_verified(path: Path, buffer_size: int = 0) -> pq.ParquetFile:
+    """Opens a Parquet file whose checksums are verified as it is read."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(
+        path, pre_buffer=False, buffer_size=buffer_size, page_checksum_verification=True
+    )
+
+
+MAGIC = b"PAR1"
+
+
+def has_both_ends(path: Path) -> bool:
+    """Whether a file begins and ends as Parquet does: it is not cut short and no other content."""
+    with path.open("rb") as file:
+        begin = file.read(len(MAGIC))
+        file.seek(max(0, path.stat().st_size - len(MAGIC)))
+        return begin == file.read() == MAGIC and path.stat().st_size > 2 * len(MAGIC)
+
+
+def verify_files(paths: Iterable[Path]) -> None:
+    """Verifies the checksums of files before DuckDB reads them, which does not.
+
+    Leaves out what this process has written or verified.
+
+    Raises:
+        DamagedFileError: a file is damaged.
+    """
+    for path in paths:
+        for state in read_file_states([path]):
+            if not was_written(state.inode, state.changed_ns):
+                verify_file(path, state)
+
+
+@functools.lru_cache(maxsize=4096)
+def verify_file(path: Path, state: FileState) -> None:
+    """Verifies the checksums of one version of a file, once in a process.
+
+    Raises:
+        DamagedFileError: it is damaged.
+    """
+    with detect_damage(path), open_verified(path) as opened:
+        file: Any = opened  # whose stubs have a bare `list`
+        for group in range(file.num_row_groups):
+            file.read_row_group(group, use_threads=False)
 
 
 def stream_rows(
@@ -122,13 +174,12 @@ def stream_rows(
     """
     import pyarrow as pa
     import pyarrow.compute as arrow_compute
-    import pyarrow.parquet as pq
 
     pc: Any = arrow_compute
     name, values = row_filter or ("", ())
     wanted = build_array(list(values), pa.string())
 
-    with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as opened:
+    with detect_damage(path), open_verified(path, buffer_size=1 << 20) as opened:
         file: Any = opened  # whose stubs have a bare `list`
         known = set(file.schema_arrow.names)
         shown = [name for name in columns or file.schema_arrow.names if name in known]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.storage.lake import Lake
+from evals.storage.parquet_files import verify_files
 from evals.storage.tables import ADDED_COLUMNS, TABLES, to_table
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def create_table_view(
         db.register(f"{table}_empty", to_table(TABLES[table], []))
         db.execute(f"create or replace table {table} as from {table}_empty")
         return
+    verify_files(files)
     source = f"read_parquet({quote_paths(files)}, union_by_name=true, hive_partitioning=false)"
     db.execute(f"create or replace view {table} as {add_missing_columns(table, source)}")
 
@@ -61,6 +63,7 @@ def read_parquet_files(
     db: duckdb.DuckDBPyConnection, files: Sequence[Path]
 ) -> duckdb.DuckDBPyRelation:
     """Returns a relation over Parquet files of one shape."""
+    verify_files(files)
     return db.read_parquet(
         [str(file) for file in files], union_by_name=True, hive_partitioning=False
     )

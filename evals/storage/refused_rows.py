@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evals.records import Refusal
+from evals.storage.damage import detect_damage
 from evals.storage.lake import Lake
-from evals.storage.parquet_files import read_records, write_parquet
+from evals.storage.parquet_files import read_records, verify_files, write_parquet
 from evals.storage.queries import open_duckdb, quote_text
 from evals.storage.tables import to_table
 
@@ -48,9 +49,10 @@ def count_unplaced(lake: Lake, sha: str) -> int:
     path = locate_refused(lake, sha)
     if not path.exists():
         return 0
-    rows = pq.read_table(  # pyright: ignore[reportUnknownMemberType] # a bare `list` in its stubs
-        path, columns=["app", "date"]
-    )
+    with detect_damage(path):
+        rows = pq.read_table(  # pyright: ignore[reportUnknownMemberType] # a bare `list` in its stubs
+            path, columns=["app", "date"], page_checksum_verification=True
+        )
     unplaced = rows["app"].is_null().to_numpy() | rows["date"].is_null().to_numpy()
     return int(unplaced.sum())
 
@@ -91,6 +93,7 @@ def group_refused(lake: Lake) -> list[RefusedGroup]:
     if not files:
         return []
     sha = "parse_filename(filename, true)"
+    verify_files(files)
     listed = ", ".join(quote_text(str(file)) for file in files)
     with open_duckdb() as db:
         rows = db.sql(GROUPS_SQL.format(sha=sha, files=listed)).fetchall()

@@ -11,11 +11,16 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from evals.records import Json, JsonLike, encode_canonical
+from evals.records import Json, JsonLike, digest, encode_canonical
+from evals.storage import damage
+from evals.storage.damage import detect_damage
+from evals.storage.errors import DamagedFileError
 from evals.storage.files import replace
 from evals.storage.lake import Lake, require_safe_name
-from evals.storage.night_state import list_stored_nights, read_state
+from evals.storage.night_state import list_stored_nights, read_intact_state
 
+REDACTION_MARKS = ("[forgotten]", "[expired]")
+"""What replaces the id of an example's trace that was forgotten, or is too old."""
 REPORTS, DATA_DOCS = "reports", "data_docs"
 PAGE = "index.html"
 
@@ -35,8 +40,9 @@ def write_report(
     app, version = str(body["app"]), str(body["version"])
     folder = locate_report_folder(lake, night, app) / require_safe_name(version)
     if not (folder / "report.json").exists():
+        if not (folder / "run.json").exists():
+            replace(folder / "run.json", encode_canonical(run) + b"\n")
         replace(folder / "report.json", encode_canonical(body) + b"\n")
-        replace(folder / "run.json", encode_canonical(run) + b"\n")
     write_page(lake, night, app, version, page)
     return folder
 
@@ -53,19 +59,75 @@ def locate_report_folder(lake: Lake, night: date, app: str) -> Path:
 
 
 def read_report(lake: Lake, night: date, app: str, version: str) -> dict[str, Json] | None:
-    """Reads one version of a report; None if missing."""
+    """Reads one version of a report; None if missing.
+
+    Raises:
+        DamagedFileError: it is damaged, or was edited: its version is not its digest.
+    """
     path = locate_report_folder(lake, night, app) / version / "report.json"
-    return json.loads(path.read_bytes()) if path.exists() else None
+    body = read_body(lake, night, app, version)
+    if body is None:
+        return None
+    with detect_damage(path):
+        is_whole = compute_version(body) == body["version"] == version
+    if not is_whole and not is_redacted(body):
+        raise DamagedFileError(
+            path,
+            f"{path} was edited or is damaged: its version is not the digest of its content; "
+            "restore it from a backup, or delete it: `andon nightly` writes the current version "
+            "of a night again",
+        )
+    return body
+
+
+def read_body(lake: Lake, night: date, app: str, version: str) -> dict[str, Json] | None:
+    """Reads one version of a report, even one that was edited; None if missing.
+
+    Raises:
+        DamagedFileError: it is no JSON object.
+    """
+    path = locate_report_folder(lake, night, app) / version / "report.json"
+    if not path.exists():
+        return None
+    with detect_damage(path):
+        return {**json.loads(path.read_bytes())}
+
+
+def compute_version(body: Mapping[str, Json]) -> str:
+    """Returns the version of a report: the digest of everything else in its body."""
+    return digest({key: value for key, value in body.items() if key != "version"})
+
+
+def is_redacted(body: Mapping[str, Json]) -> bool:
+    """Whether the texts of examples were removed after the report was written."""
+    examples = body.get("examples")
+    rows = examples if type(examples) is list else []
+    return any(type(row) is dict and row.get("trace_id") in REDACTION_MARKS for row in rows)
+
+
+def read_intact_report(lake: Lake, report: ReportVersion) -> dict[str, Json] | None:
+    """Reads one version of a report; None if missing, and for a damaged one, which is reported."""
+    try:
+        return read_report(lake, *report)
+    except DamagedFileError as error:
+        damage.report(str(error))
+        return None
 
 
 def read_current_reports(lake: Lake) -> list[dict[str, Json]]:
     """Reads the current version of every application's every night, oldest first."""
     bodies = (
-        read_report(lake, night, app, version)
+        read_intact_report(lake, ReportVersion(night, app, version))
         for night in list_stored_nights(lake)
-        for app, version in sorted(read_state(lake, night).reports.items())
+        for app, version in sorted(read_intact_state(lake, night).reports.items())
     )
     return [body for body in bodies if body]
+
+
+def locate_report_file(lake: Lake, report: ReportVersion) -> Path:
+    """Returns the path of one version of a report."""
+    folder = locate_report_folder(lake, report.night, report.app)
+    return folder / require_safe_name(report.version) / "report.json"
 
 
 def list_reports(lake: Lake) -> list[ReportVersion]:
@@ -77,9 +139,17 @@ def list_reports(lake: Lake) -> list[ReportVersion]:
 
 def read_written_at(lake: Lake, version: ReportVersion) -> str:
     """Reads when a version was first written, in ISO form; empty where its run did not note it."""
-    names = require_safe_name(version.app), require_safe_name(version.version)
-    raw = lake.store.read("/".join((REPORTS, f"{version.night}", *names, "run.json")))
-    return json.loads(raw).get("reported_at", "") if raw else ""
+    return str(read_run(lake, version).get("reported_at", ""))
+
+
+def read_run(lake: Lake, version: ReportVersion) -> dict[str, object]:
+    """Reads the `run.json` of a report; empty if missing or damaged."""
+    path = locate_report_folder(lake, version.night, version.app) / version.version / "run.json"
+    try:
+        return {**json.loads(path.read_bytes())} if path.exists() else {}
+    except (ValueError, TypeError):
+        damage.report(str(damage.explain_damage(path)))
+        return {}
 
 
 def order_versions(lake: Lake, night: date, app: str) -> list[str]:

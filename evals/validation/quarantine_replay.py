@@ -27,7 +27,7 @@ from evals.storage.documents.inbox_stamps import read_stamps
 from evals.storage.files import replace
 from evals.storage.lake import Lake
 from evals.storage.night_state import DAY, update_state
-from evals.storage.parquet_files import write_parquet
+from evals.storage.parquet_files import verify_files, write_parquet
 from evals.storage.refused_rows import read_refused, write_refused
 from evals.storage.scratch import open_temporary_folder
 from evals.storage.tables import to_table
@@ -213,6 +213,7 @@ def remove_staged(lake: Lake, sha: str, rows: Sequence[Refusal]) -> set[date]:
     for path in lake.list_files("staged", sorted(near)):
         if not path.name.startswith(sha):
             continue
+        verify_files([path])
         table = pq.read_table(path)  # pyright: ignore[reportUnknownMemberType]  # a stub's gap
         gone = np.isin(table["source_line"].to_numpy(), lines)
         if gone.any():

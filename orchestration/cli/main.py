@@ -5,6 +5,7 @@ Imports nothing heavy until a command needs it; each group of commands has its o
 
 import atexit
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -46,6 +47,22 @@ def escape_usage() -> Generator[None, None, None]:
         raise
 
 
+class DamagePrinter(logging.Handler):
+    """Prints each sentence about a damaged file of the home."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints one sentence."""
+        terminal.print_error(record.getMessage())
+
+
+def print_damage() -> None:
+    """Has sentences about damaged files printed, once in a process."""
+    log = logging.getLogger("andon.home")
+    if not log.handlers:
+        log.addHandler(DamagePrinter())
+        log.propagate = False
+
+
 class Andon(click.Group):
     """The command group: prints errors of the catalog, the home or a source as sentences."""
 
@@ -67,6 +84,7 @@ class Andon(click.Group):
         from evals.storage.documents.home_contents import OtherContents
         from evals.storage.lake import LakeError
 
+        print_damage()
         try:
             with escape_usage():
                 return super().invoke(ctx)

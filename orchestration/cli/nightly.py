@@ -120,14 +120,17 @@ def nightly(
     refuse_probe_of_run(probe, dry_run)
     cat, lake = settings.load_catalog(), settings.open_lake()
     broken = print_problems(cat)
-    was_open, were_read = night_state.list_provisional_nights(lake), set(read_inbox_files(lake))
     warnings: list[str] = []
     with open_listener(as_json) as listener:
-        pipeline.prepare_home(lake, cat, datetime.now(UTC))
-        failures = pipeline.import_intake(
+        failures = pipeline.prepare_home(lake, cat, datetime.now(UTC))
+        was_open = night_state.list_provisional_nights(lake)
+        were_read = set(read_inbox_files(lake))
+        failures += pipeline.import_intake(
             lake, cat, intake, datetime.now(UTC), listener, warnings.append
         )
         begun = nights.select(night_locks.list_begun_nights(lake, cat, datetime.now(UTC)))
+        begun, lost = pipeline.leave_out_damaged(lake, cat, begun)
+        failures = [*dict.fromkeys([*failures, *lost])]
         due = pipeline.admit_nights(lake, cat, begun, listener, strict=dry_run)
         calls, failed = (0, []) if dry_run else run_ranges(settings, "nightly", due, listener)
     for warning in warnings:

@@ -6,8 +6,12 @@ Runs are started by `cli.launch`, the schedule and the sensors.
 import os
 from pathlib import Path
 
+import yaml
+
+from evals.storage.damage import set_aside
 from evals.storage.files import replace
 from evals.storage.lake import Lake
+from evals.storage.sqlite_files import is_intact, set_aside_database
 
 SETTINGS = """telemetry: {enabled: false}
 nux: {enabled: false}
@@ -30,10 +34,26 @@ EVENT_BATCH = "1000"
 """Events Dagster gathers before it writes them, where it knows that more come at once."""
 
 
+def is_configured(path: Path) -> bool:
+    """Whether the settings exist; sets a damaged file aside."""
+    try:
+        if isinstance(yaml.safe_load(path.read_bytes()), dict):
+            return True
+    except FileNotFoundError:
+        return False
+    except (yaml.YAMLError, ValueError):
+        pass
+    set_aside(path)
+    return False
+
+
 def make_dagster_home(home: Path) -> Path:
     """Makes the Dagster instance's folder once, with telemetry off, and returns it."""
     folder = Lake(home).make_folder("dagster")
-    if not (folder / "dagster.yaml").exists():
+    for database in folder.rglob("*.db"):
+        if not is_intact(database):
+            set_aside_database(database)
+    if not is_configured(folder / "dagster.yaml"):
         replace(folder / "dagster.yaml", SETTINGS.encode())
     os.environ["DAGSTER_HOME"] = str(folder)
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENT_BATCH)

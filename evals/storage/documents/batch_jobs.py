@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict
 
 from evals.records import Json
+from evals.storage.damage import report
+from evals.storage.errors import DamagedFileError
 from evals.storage.lake import Lake
 
 FOLDER = "batches"
@@ -167,9 +169,20 @@ def write_job(lake: Lake, job: BatchJob) -> BatchJob:
 
 def read_job(lake: Lake, tag: str) -> BatchJob | None:
     """Reads a job by its tag; None where there is none."""
-    row: dict[str, Any] | None = lake.read_document(f"{FOLDER}/{tag}.json")
-    if row is None:
+    return lake.read_document(f"{FOLDER}/{tag}.json", parse_job)
+
+
+def read_intact_job(lake: Lake, tag: str) -> BatchJob | None:
+    """Reads a job by its tag; None for a damaged one, which is reported."""
+    try:
+        return read_job(lake, tag)
+    except DamagedFileError as error:
+        report(str(error))
         return None
+
+
+def parse_job(row: dict[str, Any]) -> BatchJob:
+    """Returns a job from its JSON."""
     sent = (str(text).split(" ") for text in row["keys"])
     keys = tuple(SentQuestion(key, int(attempts), int(chars)) for key, attempts, chars in sent)
     values: dict[str, Any] = {**row, "keys": keys}
@@ -184,7 +197,7 @@ def list_job_tags(lake: Lake, night: date | None = None) -> list[str]:
 
 def read_jobs(lake: Lake) -> list[BatchJob]:
     """Reads every job ever created, oldest first."""
-    jobs = (read_job(lake, tag) for tag in list_job_tags(lake))
+    jobs = (read_intact_job(lake, tag) for tag in list_job_tags(lake))
     return sorted((job for job in jobs if job), key=lambda job: (job.created, job.tag))
 
 

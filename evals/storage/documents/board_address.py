@@ -9,8 +9,7 @@ NAME = "dagster/board.json"
 
 def read_address(lake: Lake) -> str | None:
     """Reads the address without a final slash; None if no UI was started yet."""
-    row: dict[str, str] = lake.read_document(NAME) or {}
-    return row.get("url")
+    return lake.read_document(NAME, lambda row: row.get("url"))
 
 
 def write_address(lake: Lake, url: str) -> None:

@@ -17,8 +17,7 @@ class CarriedTurns(NamedTuple):
 
 def read_carried(lake: Lake, midnight: date) -> CarriedTurns | None:
     """Reads what is carried over a midnight; None for nothing."""
-    row = lake.read_document(f"sessions/{midnight}.json")
-    return None if row is None else CarriedTurns(**row)
+    return lake.read_document(f"sessions/{midnight}.json", lambda row: CarriedTurns(**row))
 
 
 def write_carried(lake: Lake, midnight: date, carried: CarriedTurns | None) -> None:

@@ -13,10 +13,13 @@ NAME = "catalog_checks.json"
 
 def read_findings(lake: Lake, digest: str) -> list[Problem] | None:
     """Reads the problems of a catalog whose files have a digest; None if it was not checked."""
-    row: dict[str, Any] = lake.read_document(NAME) or {}
-    if row.get("of") != digest:
-        return None
-    return [Problem.model_validate(problem) for problem in row["problems"]]
+
+    def parse(row: dict[str, Any]) -> list[Problem] | None:
+        if row["of"] != digest:
+            return None
+        return [Problem.model_validate(problem) for problem in row["problems"]]
+
+    return lake.read_document(NAME, parse)
 
 
 def write_findings(lake: Lake, digest: str, problems: Sequence[Problem]) -> None:

@@ -17,7 +17,11 @@ dated it there first, so that it is refused."""
 
 def read_departures(lake: Lake, night: date) -> Departures:
     """Reads the traces that left a night; a row stored without the last field has an answer."""
-    rows: Departures = lake.read_document(f"left/{night}.json") or {}
+    return lake.read_document(f"left/{night}.json", parse_departures) or {}
+
+
+def parse_departures(rows: Departures) -> Departures:
+    """Returns the document as records."""
     return {
         app: {
             name: ((order, line, content, spans, all(rest)), conflict)

@@ -17,7 +17,12 @@ def build_mark(lake: Lake, path: Path) -> str:
 
 def read_emptied(lake: Lake) -> set[str]:
     """Reads the marks of the files that were emptied."""
-    return set(lake.read_document(NAME) or ())
+    return lake.read_document(NAME, parse_marks) or set()
+
+
+def parse_marks(rows: list[str]) -> set[str]:
+    """Returns the marks of the document."""
+    return {mark for mark in rows if mark.rpartition(" ")}
 
 
 def add_emptied(lake: Lake, marks: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evals.specs import Evaluator
+from evals.storage.damage import explain_damage
 from evals.storage.lake import Lake
 
 
@@ -14,10 +15,14 @@ def name_document(name: str, app: str, version: str) -> str:
 def write_evaluator(lake: Lake, evaluator: Evaluator) -> None:
     """Writes a version's specification, unless it is stored."""
     name = name_document(evaluator.name, evaluator.app, evaluator.version)
-    if lake.read_document(name) is None:
+    if lake.store.find_entry(name) is None:
         lake.replace_document(name, evaluator.model_dump(mode="json", by_alias=True))
 
 
 def read_evaluator(lake: Lake, name: str, app: str, version: str) -> Evaluator:
     """Reads the specification of a version."""
-    return Evaluator.model_validate(lake.read_document(name_document(name, app, version)))
+    document = name_document(name, app, version)
+    evaluator = lake.read_document(document, Evaluator.model_validate)
+    if evaluator is None:
+        raise explain_damage(lake.store.path(document))
+    return evaluator

@@ -11,7 +11,7 @@ NAME = "pulls/remote_stamps.json"
 
 def read_fetched(lake: Lake) -> dict[str, str]:
     """Reads the stamps by the digest of an object's address."""
-    return lake.read_document(NAME) or {}
+    return lake.read_document(NAME, lambda rows: {**rows}) or {}
 
 
 def write_fetched(lake: Lake, stamps: Mapping[str, str]) -> None:

@@ -16,9 +16,8 @@ class OtherContents(ValueError):
 
 def read_contents(lake: Lake) -> Contents | None:
     """Reads whose data a home has; None if no run has written it yet."""
-    document: dict[str, str] = lake.read_document(NAME) or {}
-    choices: tuple[Contents, ...] = get_args(Contents)
-    return next((contents for contents in choices if contents == document.get("contents")), None)
+    choices: dict[str, Contents] = {contents: contents for contents in get_args(Contents)}
+    return lake.read_document(NAME, lambda row: choices[row["contents"]])
 
 
 def claim_contents(lake: Lake, present: Contents | None, wanted: Contents) -> None:

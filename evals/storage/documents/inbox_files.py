@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple, TypedDict
 
-from evals.records import encode_canonical
 from evals.storage.lake import Lake
 
 NAME = "inbox_files.json"
@@ -69,7 +68,11 @@ class InboxFile(NamedTuple):
 
 def read_inbox_files(lake: Lake) -> dict[str, InboxFile]:
     """Reads the files by their hash."""
-    rows: list[dict[str, Any]] = lake.read_document(NAME) or []
+    return lake.read_document(NAME, parse_files) or {}
+
+
+def parse_files(rows: list[dict[str, Any]]) -> dict[str, InboxFile]:
+    """Returns the document as records by hash."""
     return {row["sha256"]: InboxFile(**row) for row in rows}
 
 
@@ -77,4 +80,4 @@ def add_inbox_files(lake: Lake, files: Iterable[InboxFile]) -> None:
     """Adds files, or replaces those of the same hash."""
     by_hash = {**read_inbox_files(lake), **{file.sha256: file for file in files}}
     rows = [file._asdict() for _, file in sorted(by_hash.items())]
-    lake.store.replace(NAME, encode_canonical(rows))
+    lake.replace_document(NAME, rows)

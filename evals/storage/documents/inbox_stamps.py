@@ -22,7 +22,11 @@ class FileStamp(NamedTuple):
 
 def read_stamps(lake: Lake) -> dict[str, FileStamp]:
     """Reads the stamps by absolute path."""
-    rows: dict[str, tuple[int, int, str]] = lake.read_document(NAME) or {}
+    return lake.read_document(NAME, parse_stamps) or {}
+
+
+def parse_stamps(rows: Mapping[str, tuple[int, int, str]]) -> dict[str, FileStamp]:
+    """Returns the document as records."""
     return {path: FileStamp(*row) for path, row in rows.items()}
 
 

@@ -32,7 +32,11 @@ def name_export_batch(sha256: str) -> str:
 
 def read_label_batches(lake: Lake) -> dict[str, tuple[date, ...]]:
     """Reads the nights by the batch's name, oldest first."""
-    rows: dict[str, list[str]] = lake.read_document(NAME) or {}
+    return lake.read_document(NAME, parse_batches) or {}
+
+
+def parse_batches(rows: Mapping[str, list[str]]) -> dict[str, tuple[date, ...]]:
+    """Returns the document of nights as dates."""
     return {name: tuple(map(date.fromisoformat, nights)) for name, nights in rows.items()}
 
 
@@ -43,10 +47,21 @@ def add_label_batches(lake: Lake, batches: Mapping[str, Collection[date]]) -> No
     lake.replace_document(NAME, rows)
 
 
+def drop_label_batches(lake: Lake, names: Collection[str]) -> None:
+    """Removes batches, which are then added like new ones."""
+    rest = {name: own for name, own in read_label_batches(lake).items() if name not in names}
+    rows = {name: [night.isoformat() for night in own] for name, own in rest.items()}
+    lake.replace_document(NAME, rows)
+
+
 def read_arrivals(lake: Lake) -> dict[str, Arrival]:
     """Reads how each batch arrived, by its name; batches of older homes have no entry."""
-    found: dict[str, dict[str, Any]] = lake.read_document(ARRIVALS) or {}
-    return {name: parse_arrival(row) for name, row in found.items()}
+    return lake.read_document(ARRIVALS, parse_arrivals) or {}
+
+
+def parse_arrivals(rows: Mapping[str, dict[str, Any]]) -> dict[str, Arrival]:
+    """Returns the document of arrivals as records."""
+    return {name: parse_arrival(row) for name, row in rows.items()}
 
 
 def parse_arrival(row: Mapping[str, Any]) -> Arrival:

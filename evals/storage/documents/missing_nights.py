@@ -10,7 +10,7 @@ from evals.storage.lake import Lake
 
 NAME = "missing_nights.json"
 Reason = Literal["no traces", "not evaluated", "catalog broken"]
-REASONS: tuple[Reason, ...] = get_args(Reason)
+REASONS: dict[str, Reason] = {reason: reason for reason in get_args(Reason)}
 
 
 class MissingNight(NamedTuple):
@@ -38,7 +38,11 @@ class MissingNight(NamedTuple):
 
 def read_missing_nights(lake: Lake) -> list[MissingNight]:
     """Reads the missing nights, by application, oldest first."""
-    rows: list[dict[str, str]] = lake.read_document(NAME) or []
+    return lake.read_document(NAME, parse_nights) or []
+
+
+def parse_nights(rows: list[dict[str, str]]) -> list[MissingNight]:
+    """Returns the document as records."""
     return [
         MissingNight(
             row["app"],
@@ -52,7 +56,7 @@ def read_missing_nights(lake: Lake) -> list[MissingNight]:
 
 def parse_reason(text: str) -> Reason:
     """Returns the reason with a stored text."""
-    return next(reason for reason in REASONS if reason == text)
+    return REASONS[text]
 
 
 def write_missing_nights(lake: Lake, missing: Sequence[MissingNight]) -> bool:

@@ -34,12 +34,12 @@ class ModelListRow(TypedDict, total=False):
 
 def read_model_lists(lake: Lake) -> dict[str, ModelList]:
     """Reads the lists by the provider's address."""
-    return {address: parse_model_list(row) for address, row in read_rows(lake).items()}
+    return lake.read_document(NAME, parse_model_lists) or {}
 
 
-def read_rows(lake: Lake) -> dict[str, ModelListRow]:
-    """Reads the document as JSON."""
-    return lake.read_document(NAME) or {}
+def parse_model_lists(rows: Mapping[str, ModelListRow]) -> dict[str, ModelList]:
+    """Returns the document as records."""
+    return {address: parse_model_list(row) for address, row in rows.items()}
 
 
 def parse_model_list(row: ModelListRow) -> ModelList:
@@ -52,11 +52,18 @@ def parse_model_list(row: ModelListRow) -> ModelList:
 
 def replace_model_list(lake: Lake, address: str, models: ModelList) -> None:
     """Replaces one provider's list."""
+    with lake.lock("model-lists"):
+        lists = {**read_model_lists(lake), address: models}
+        rows = {address: describe_model_list(one) for address, one in lists.items()}
+        lake.replace_document(NAME, rows)
+
+
+def describe_model_list(models: ModelList) -> ModelListRow:
+    """Returns a list as JSON."""
     row: ModelListRow = {}
     if models.read:
         row["read"] = models.read.isoformat()
         row["ends"] = {model: day.isoformat() for model, day in models.ends.items()}
     if models.tried:
         row["tried"] = models.tried.isoformat()
-    with lake.lock("model-lists"):
-        lake.replace_document(NAME, {**read_rows(lake), address: row})
+    return row

@@ -87,7 +87,11 @@ def name_cursor(pull: str) -> str:
 
 def read_cursor(lake: Lake, pull: str) -> Cursor:
     """Reads how far a pull is."""
-    row: dict[str, Any] = lake.read_document(name_cursor(pull)) or {}
+    return lake.read_document(name_cursor(pull), parse_cursor) or Cursor()
+
+
+def parse_cursor(row: dict[str, Any]) -> Cursor:
+    """Returns the document as a record."""
     window = row.get("window")
     if window:
         listings = tuple(Listing(*values) for values in window.pop("listings", ()))
@@ -104,7 +108,11 @@ def write_cursor(lake: Lake, pull: str, cursor: Cursor) -> None:
 
 def read_landed(lake: Lake, pull: str) -> dict[str, Landed]:
     """Reads what landed lately, by id."""
-    rows: dict[str, list[str]] = lake.read_document(f"{FOLDER}/{pull}{SEEN}") or {}
+    return lake.read_document(f"{FOLDER}/{pull}{SEEN}", parse_landed) or {}
+
+
+def parse_landed(rows: Mapping[str, list[str]]) -> dict[str, Landed]:
+    """Returns the document as records."""
     return {name: Landed(*row) for name, row in rows.items()}
 
 

@@ -13,10 +13,14 @@ NAME = "redacted_kinds.json"
 Kinds = Mapping[str, tuple[str, ...]]
 
 
+def parse_kinds(rows: Mapping[str, list[str]]) -> Kinds:
+    """Returns the document with tuples."""
+    return {app: tuple(kinds) for app, kinds in rows.items()}
+
+
 def add_kinds(lake: Lake, declared: Kinds) -> Kinds:
     """Adds what applications declare; returns the kinds of all, broken ones included."""
-    rows: dict[str, list[str]] = lake.read_document(NAME) or {}
-    before: Kinds = {app: tuple(kinds) for app, kinds in rows.items()}
+    before = lake.read_document(NAME, parse_kinds) or {}
     after: Kinds = {**before, **declared}
     if after != before:
         lake.replace_document(NAME, after)

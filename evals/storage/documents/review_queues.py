@@ -28,7 +28,11 @@ class ReviewQuestion(NamedTuple):
 
 def read_review_queue(lake: Lake, night: date) -> list[ReviewQuestion]:
     """Reads a night's questions; none if it has no queue."""
-    rows: list[dict[str, Any]] = lake.read_document(f"{FOLDER}/{night}.json") or []
+    return lake.read_document(f"{FOLDER}/{night}.json", parse_questions) or []
+
+
+def parse_questions(rows: list[dict[str, Any]]) -> list[ReviewQuestion]:
+    """Returns the document as records."""
     return [ReviewQuestion(**row) for row in rows]
 
 

@@ -34,7 +34,11 @@ class TombstonesRow(TypedDict, total=False):
 
 def read_tombstones(lake: Lake) -> Tombstones:
     """Reads the home's tombstones."""
-    row: TombstonesRow = lake.read_document(NAME) or {}
+    return lake.read_document(NAME, parse_tombstones) or Tombstones()
+
+
+def parse_tombstones(row: TombstonesRow) -> Tombstones:
+    """Returns the document as a record."""
     users = {user: datetime.fromisoformat(at) for user, at in row.get("users", {}).items()}
     nights = frozenset(date.fromisoformat(night) for night in row.get("nights", ()))
     return Tombstones(frozenset(row.get("traces", ())), users, nights)

@@ -20,8 +20,7 @@ def read_or_make_key(lake: Lake) -> bytes:
 
 def read_key_check(lake: Lake) -> str | None:
     """Reads the hash of a fixed text under the home's key; None in a new home."""
-    row: dict[str, str] | None = lake.read_document(CHECK)
-    return row["key"] if row else None
+    return lake.read_document(CHECK, lambda row: str(row["key"]))
 
 
 def write_key_check(lake: Lake, check: str) -> None:

@@ -24,6 +24,7 @@ EXCEPTIONS = {
     "evals/ingest/parallel_readers.py:start_second": "a file without a name",
     "evals/calls/shared_state.py:Shared": "SQLite recovers by its own journal",
     "evals/privacy/scrubbing.py:open_database": "SQLite",
+    "evals/storage/sqlite_files.py:is_intact": "SQLite, opened to read",
     "evals/sources/locations.py:download": "copies into a file that `files` opened",
     "evals/onboarding/first_catalog.py:write_catalog": "new files of a catalog, written once",
     "orchestration/cli/launch.py:run_job": "a log, of use as far as it goes",

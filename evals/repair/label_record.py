@@ -1,0 +1,92 @@
+"""Makes the records of label batches again, and finds batches that are damaged or missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from evals.labels.label_files import find_touched_nights
+from evals.specs import Catalog
+from evals.storage.damage import explain_damage, report, set_aside
+from evals.storage.documents import label_batches
+from evals.storage.documents.label_batches import Arrival
+from evals.storage.errors import DamagedFileError
+from evals.storage.label_records import ARRIVALS, LABELS, list_batch_files, read_rows
+from evals.storage.lake import Lake
+from evals.traces.files.streams import file_sha
+
+
+def mend_labels(lake: Lake, catalog: Catalog) -> Iterator[str]:
+    """Mends the records of label batches; yields a sentence for each batch that is lost.
+
+    A batch whose file the catalog still has is added again by the import that follows.
+    """
+    restore_arrivals(lake)
+    restore_batches(lake)
+    declared = {file_sha(path)[:16] for path in catalog.label_files if path.is_file()}
+    again: list[str] = []
+    for path in find_damaged_batches(lake):
+        if path.stem not in declared:
+            yield str(explain_damage(path))
+            continue
+        if path.exists():
+            set_aside(path, "its labels are read again from the catalog's file")
+        else:
+            report(f"{path} is missing; its labels are read again from the catalog's file")
+        again.append(path.stem)
+    if again:
+        label_batches.drop_label_batches(lake, again)
+
+
+def restore_arrivals(lake: Lake) -> None:
+    """Makes the order of arrival again from the times of the batches' files."""
+    files = sorted(list_batch_files(lake), key=lambda path: (path.stat().st_mtime_ns, path.stem))
+    try:
+        if label_batches.read_arrivals(lake) or not files:
+            return
+        if not label_batches.read_label_batches(lake):
+            return
+        report(f"{lake.store.path(ARRIVALS)} is missing; it is made again from the files' times")
+    except DamagedFileError as error:
+        if error.path.name != ARRIVALS:
+            return
+        set_aside(error.path, "the order of labels is made again from the files' times")
+    arrivals: dict[str, Arrival] = {}
+    for path in files:
+        time = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        arrivals.setdefault(path.stem, Arrival(len(arrivals), time))
+    label_batches.write_arrivals(lake, arrivals)
+
+
+def restore_batches(lake: Lake) -> None:
+    """Makes the record of the nights that each batch is about again."""
+    try:
+        known = set(label_batches.read_label_batches(lake))
+    except DamagedFileError as error:
+        set_aside(error.path, "it is made again from the labels")
+        known = set[str]()
+    unknown = [path for path in list_batch_files(lake) if path.stem not in known]
+    ids: dict[str, set[str]] = {}
+    for path in unknown:
+        try:
+            ids.setdefault(path.stem, set()).update(row["subject_id"] for row in read_rows(path))
+        except (DamagedFileError, KeyError):
+            continue
+    if ids:
+        touched = {name: find_touched_nights(lake, own) for name, own in ids.items()}
+        label_batches.add_label_batches(lake, touched)
+
+
+def find_damaged_batches(lake: Lake) -> Iterator[Path]:
+    """Yields the files of batches that cannot be read, and of those that are missing."""
+    files = list_batch_files(lake)
+    present = {path.stem for path in files}
+    for path in files:
+        try:
+            list(read_rows(path))
+        except DamagedFileError:
+            yield path
+    for name, nights in label_batches.read_label_batches(lake).items():
+        if nights and name not in present:
+            yield lake.store.path(f"{LABELS}/{name}.jsonl")

@@ -1,0 +1,76 @@
+"""The files that a night needs and that cannot be made again: whether each can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+from evals.runs.night_locks import explain_pending, list_answer_versions
+from evals.specs import Catalog
+from evals.storage.damage import explain_damage
+from evals.storage.documents.inbox_files import read_inbox_files
+from evals.storage.documents.label_batches import read_label_batches
+from evals.storage.documents.tombstones import read_tombstones
+from evals.storage.errors import DamagedFileError
+from evals.storage.label_records import GOLD, LABELS, read_rows
+from evals.storage.lake import Lake
+from evals.storage.night_state import DAY
+from evals.storage.parquet_files import verify_files
+from evals.storage.refused_rows import locate_refused
+
+
+def find_lost(lake: Lake, catalog: Catalog, night: date) -> list[str]:
+    """Returns a sentence for each damaged file that a night which is due needs."""
+    try:
+        if explain_pending(lake, catalog, night) is None:
+            return []
+    except DamagedFileError as error:
+        return [str(error)]
+    lost: list[str] = []
+    for path in list_needed(lake, night):
+        try:
+            read_whole(path)
+        except DamagedFileError as error:
+            lost.append(str(error))
+    return lost
+
+
+def read_whole(path: Path) -> None:
+    """Reads a file of rows.
+
+    Raises:
+        DamagedFileError: it is damaged or missing.
+    """
+    if not path.exists():
+        raise explain_damage(path)
+    if path.suffix == ".jsonl":
+        list(read_rows(path))
+    else:
+        verify_files([path])
+
+
+def list_needed(lake: Lake, night: date) -> Iterator[Path]:
+    """Yields the files a night needs: its exports' rows, its paid answers, and its labels."""
+    yield from lake.list_files("staged", [night, night + DAY])
+    yield from list_missing(lake, night)
+    for version in sorted(list_answer_versions(lake, night)):
+        path = lake.locate_partition("answers", night) / f"{version}.parquet"
+        yield from [path] if path.exists() else []
+    for name, nights in read_label_batches(lake).items():
+        if night in nights:
+            files = [lake.store.path(f"{folder}/{name}.jsonl") for folder in (LABELS, GOLD)]
+            yield from [path for path in files if path.exists()] or files[:1]
+
+
+def list_missing(lake: Lake, night: date) -> Iterator[Path]:
+    """Yields the files of rows of a night that the record of inbox files names and are missing."""
+    if night in read_tombstones(lake).nights:
+        return
+    staged = {path.stem.split(".")[0] for path in lake.list_files("staged", [night])}
+    for record in read_inbox_files(lake).values():
+        if night.isoformat() in record.nights and record.sha256[:16] not in staged:
+            yield lake.locate_partition("staged", night) / f"{record.sha256[:16]}.parquet"
+        refused = locate_refused(lake, record.sha256[:16])
+        if night.isoformat() in record.nights and record.refused:
+            yield refused
