@@ -17,6 +17,11 @@ MAX_AHEAD = timedelta(days=1)
 """Neither a wrong clock nor a missing zone puts a row further ahead of its file's reading."""
 
 
+ANCIENT, FUTURE = "ancient-timestamp", "future-timestamp"
+TIMESTAMP_CODES = frozenset({ANCIENT, FUTURE})
+"""The codes of rows that are refused for their timestamp alone."""
+
+
 def latest_allowed(read_at: datetime | None) -> datetime:
     """Returns the latest plausible timestamp in a file read at some time; no limit if unknown."""
     return read_at + MAX_AHEAD if read_at else datetime.max.replace(tzinfo=UTC)
@@ -27,9 +32,9 @@ def check_timestamp(row: Trace | Refusal, read_at: datetime | None) -> Trace | R
     if isinstance(row, Refusal) or EARLIEST <= row.ts <= latest_allowed(read_at):
         return row
     if row.ts < EARLIEST:
-        code, what = "ancient-timestamp", f"before {EARLIEST:%Y}"
+        code, what = ANCIENT, f"before {EARLIEST:%Y}"
     else:
-        code, what = "future-timestamp", "more than a day ahead of when its file was read"
+        code, what = FUTURE, "more than a day ahead of when its file was read"
     reason = (
         f"The timestamp ({row.ts:%Y-%m-%d %H:%M} UTC) is {what}: another unit, year or zone? "
         "Name its form under `format` in the mapping, or mend the export; then "

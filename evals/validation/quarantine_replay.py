@@ -18,7 +18,7 @@ from evals.ingest.identity import hash_trace
 from evals.ingest.night_files import NightFiles
 from evals.ingest.raw_rows import rebuild_raw
 from evals.ingest.sessions import record_carried
-from evals.ingest.timestamp_limits import check_timestamp
+from evals.ingest.timestamp_limits import TIMESTAMP_CODES, check_timestamp
 from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Refusal, Trace
 from evals.specs import Catalog
@@ -62,11 +62,23 @@ class ReplayedRow(NamedTuple):
 
 
 def replay_quarantine(
-    lake: Lake, catalog: Catalog, *, file: str | None = None, code: str | None = None
+    lake: Lake,
+    catalog: Catalog,
+    *,
+    file: str | None = None,
+    code: str | None = None,
+    now: datetime | None = None,
 ) -> list[ReplayResult]:
     """Replays quarantined rows, or only those of one file or with one reason code.
 
     Rows that a check refused are not read again: their nights are validated again.
+
+    Args:
+        lake: the home.
+        catalog: how rows are read now.
+        file: the name of a file.
+        code: a reason code.
+        now: the present, by which a timestamp is in the future; None: when the file was read.
     """
     files_by_sha = {row.sha256[:16]: row for row in read_inbox_files(lake).values()}
     by_file: dict[str, list[Refusal]] = defaultdict(list)
@@ -83,8 +95,9 @@ def replay_quarantine(
     for sha, rows in sorted(by_file.items()):
         refused = [still[build_row_key(row)] for row in rows if build_row_key(row) in still]
         passed = [row for row in rows if build_row_key(row) not in still]
-        read_anew = list(reread_rows(lake, catalog, files_by_sha[sha], refused)) if refused else []
-        staged = stage_rows(lake, catalog, files_by_sha[sha], read_anew)
+        sha_file = files_by_sha[sha]
+        read_anew = list(reread_rows(lake, catalog, sha_file, refused, now)) if refused else []
+        staged = stage_rows(lake, catalog, sha_file, read_anew)
         results.append(
             staged._replace(
                 tried=len(rows),
@@ -102,9 +115,18 @@ def build_row_key(row: Refusal) -> tuple[str, int, str | None]:
 
 
 def reread_rows(
-    lake: Lake, catalog: Catalog, seen: InboxFile, rows: Sequence[Refusal]
+    lake: Lake,
+    catalog: Catalog,
+    seen: InboxFile,
+    rows: Sequence[Refusal],
+    now: datetime | None = None,
 ) -> Iterator[ReplayedRow]:
-    """Yields the rows as the current catalog reads them."""
+    """Yields the rows as the current catalog reads them, and the present clock judges them.
+
+    The clock may have been slow when the file was read: only a later time is more trustworthy.
+    """
+    read_at = datetime.fromisoformat(seen.seen) if seen.seen else None
+    judged_at = max(read_at, now) if read_at and now else read_at
     privacy, by_line = PrivacyFilter.load(lake, catalog), {row.source_line: row for row in rows}
     original = find_original(lake, seen)
     stored = read_stored_bytes(lake, catalog, seen, rows)
@@ -115,9 +137,10 @@ def reread_rows(
         after = privacy.filter_row(item)
         if isinstance(after, Trace) and isinstance(item, Trace):
             after = dataclasses.replace(after, content_hash=hash_trace(item, privacy.key))
-            if rebuild_raw(after)[:MAX_STORED] == before.raw:
+            is_same = rebuild_raw(after)[:MAX_STORED] == before.raw
+            if is_same and before.code not in TIMESTAMP_CODES:
                 after = before  # the catalog reads it as before
-            after = check_timestamp(after, datetime.fromisoformat(seen.seen) if seen.seen else None)
+            after = check_timestamp(after, judged_at)
         yield ReplayedRow(before, after)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -139,7 +140,7 @@ def describe_refusal(row: Refusal) -> dict[str, object]:
 def quarantine_replay(
     settings: Settings, code: str | None, file: str | None, as_json: bool
 ) -> None:
-    """Reads refused rows again with today's catalog; rows that pass are added to their night.
+    """Reads refused rows again with today's catalog and clock; rows that pass join their night.
 
     \b
     Examples:
@@ -149,7 +150,11 @@ def quarantine_replay(
     from evals.validation import quarantine_replay
 
     replays = quarantine_replay.replay_quarantine(
-        open_existing(settings), settings.load_catalog(), file=file, code=code
+        open_existing(settings),
+        settings.load_catalog(),
+        file=file,
+        code=code,
+        now=datetime.now(UTC),
     )
     if as_json:
         terminal.print_json([replay._asdict() for replay in replays])

@@ -101,6 +101,26 @@ def test_a_corrected_unit_in_the_mapping_replays_them(tmp_path: Path) -> None:
     assert quarantine.read_refusals(lake) == []
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_rows_that_a_slow_clock_refused_pass_a_replay(tmp_path: Path, is_there: bool) -> None:
+    """Today's clock judges them, with the export and without; rows that are ahead still wait."""
+    rows = [
+        build_row("new", format_ahead(hours=30)),
+        build_row("mail", format_ahead(hours=31), output="Write to ada@example.org."),
+        build_row("later", format_ahead(days=9)),
+    ]
+    lake, catalog = import_rows(tmp_path, rows)
+    if not is_there:
+        (tmp_path / "day.jsonl").unlink()
+    (replay,) = quarantine_replay.replay_quarantine(lake, catalog, now=READ - timedelta(days=9))
+    assert replay.placed == 0
+    (replay,) = quarantine_replay.replay_quarantine(lake, catalog, now=READ + timedelta(days=2))
+    assert (replay.placed, replay.nights) == (2, ["2026-10-04"])
+    assert replay.why == {"future-timestamp": 1}
+    admission.admit_nights(lake, catalog, lake.list_nights("staged"))
+    assert sorted(trace.trace_id for trace in lake.read("traces")) == ["mail", "new"]
+
+
 @pytest.mark.parametrize("name", ["day.jsonl", "day.json", "day.csv", "day.parquet"])
 def test_refused_timestamps_are_replayed_without_the_export(tmp_path: Path, name: str) -> None:
     """Quarantine stores the rows' bytes, numbers in text cells included."""
