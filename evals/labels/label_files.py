@@ -27,7 +27,7 @@ from evals.storage.documents.label_batches import (
     record_refused,
 )
 from evals.storage.id_index import build_id_table, find_nights
-from evals.storage.label_records import write_gold_values, write_labels
+from evals.storage.label_records import has_batch, write_gold_values, write_labels
 from evals.storage.lake import Lake
 from evals.storage.night_state import DAY
 from evals.storage.queries import create_table_view, open_duckdb
@@ -87,7 +87,7 @@ def import_labels(
         now: the present; None: it is not recorded when the file arrived.
     """
     name = file_sha(path)[:16]
-    is_known, arrival = name in read_label_batches(lake), read_arrivals(lake).get(name)
+    is_known, arrival = is_stored(lake, name), read_arrivals(lake).get(name)
     again = arrival.refused if is_known and arrival else ()
     if is_known and not again:
         return LabelImport(path, was_added_before=True)
@@ -109,6 +109,12 @@ def import_labels(
     shown_name = privacy_filter.hash_identity(name_without_secrets(path.name))
     record_refused(lake, name, shown_name, [row.line for row in refused])
     return LabelImport(path, added, sorted_rows.waiting, sorted_rows.errors, file.blank, refused)
+
+
+def is_stored(lake: Lake, name: str) -> bool:
+    """Whether a batch was added; one that is about some nights and whose file is gone was not."""
+    nights = read_label_batches(lake).get(name)
+    return nights is not None and (not nights or has_batch(lake, name))
 
 
 class SortedRows(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -34,13 +34,26 @@ def mend_files(lake: Lake, catalog: Catalog) -> Iterator[str]:
     """
     restore_record(lake)
     for sha, paths in find_damaged(lake).items():
-        record = {row.sha256[:16]: row for row in read_inbox_files(lake).values()}.get(sha)
-        original = find_original(lake, sha)
-        if record is None or original is None or not import_again(lake, catalog, record, original):
-            yield from (str(explain_damage(path)) for path in paths)
-        for path in paths:
-            if record and original:
-                report(f"{path} was damaged or missing and was read again from {original.name}")
+        yield from mend_file(lake, catalog, sha, paths)
+
+
+def mend_file(lake: Lake, catalog: Catalog, sha: str, paths: Sequence[Path]) -> list[str]:
+    """Reads an export again some of whose files are damaged.
+
+    Returns:
+        A sentence for each file that is lost, since the export is gone or is read otherwise now.
+    """
+    record = {row.sha256[:16]: row for row in read_inbox_files(lake).values()}.get(sha)
+    original = find_original(lake, sha)
+    if record is None or original is None:
+        return [str(explain_damage(path)) for path in paths]
+    sentences = [str(explain_damage(path)) for path in paths]
+    for path in paths:
+        if path.exists():
+            set_aside(path, f"it is read again from {original.name}")
+        else:
+            report(f"{path} is missing; it is read again from {original.name}")
+    return [] if import_again(lake, catalog, record, original) else sentences
 
 
 def restore_record(lake: Lake) -> None:
@@ -53,6 +66,7 @@ def restore_record(lake: Lake) -> None:
     shas = {path.stem.split(".")[0] for path in lake.list_files("staged")}
     found = [describe_file(lake, sha) for sha in {*shas, *list_refused_files(lake)}]
     if found and not lake.store.find_entry(NAME):
+        report(f"{lake.store.path(NAME)} is made again from the rows that were read")
         ordered = sorted(found, key=lambda file: (file.seen, file.name))
         add_inbox_files(lake, (file._replace(order=n) for n, file in enumerate(ordered)))
 

@@ -86,8 +86,14 @@ def set_aside_damaged(
 
 
 def mend_queues(lake: Lake, catalog: Catalog) -> None:
-    """Makes damaged review queues again."""
-    for night in list_queue_nights(lake):
+    """Makes damaged review queues again, and those missing since there were any."""
+    present = list(list_queue_nights(lake))
+    for night in night_state.list_stored_nights(lake) if present else ():
+        is_due = bool(lake.list_files("traces", [night]))
+        if is_due and night not in present and night_state.read_state(lake, night).reports:
+            report(f"{lake.store.path(f'review/{night}.json')} is missing; it is made again")
+            build_night_queue(lake, catalog, night)
+    for night in present:
         if set_aside_damaged(lake, f"review/{night}.json", read_review_queue, night):
             build_night_queue(lake, catalog, night)
 
@@ -101,16 +107,26 @@ def mend_tables(lake: Lake, closed: Iterable[date]) -> None:
     """
     nights = [night for night in lake.list_nights("staged") if night not in set(closed)]
     recent = set(nights[-RECENT:])
+    for table in ADMITTED:
+        mend_admitted(lake, table, nights, recent)
     for night in nights:
-        for path in list_damaged(lake.list_files(ADMITTED[0], [night]), night in recent):
-            remake(lake, night, path, admitted="")
-        for path in list_damaged(lake.list_files(ADMITTED[1], [night]), night in recent):
-            remake(lake, night, path, admitted="")
         for table in SCORED:
             for path in list_damaged(lake.list_files(table, [night]), night in recent):
                 remake(lake, night, path)
     for model in (*marts.SLICE_MARTS, *marts.QUALITY_MARTS):
         mend_mart(lake, model, nights, recent)
+
+
+def mend_admitted(lake: Lake, table: str, nights: list[date], recent: set[date]) -> None:
+    """Has nights validated again whose rows are damaged, or missing since there were any."""
+    begun = min(lake.list_nights(table), default=None)
+    for night in nights:
+        files = lake.list_files(table, [night])
+        for path in list_damaged(files, night in recent):
+            remake(lake, night, path, admitted="")
+        if not files and begun and night >= begun and night_state.read_state(lake, night).reports:
+            report(f"{lake.locate_partition(table, night)} is missing; it is made again")
+            mark_due(lake, night, admitted="")
 
 
 def list_damaged(paths: Iterable[Path], is_recent: bool) -> list[Path]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+from evals.repair.inbox_record import mend_file
 from evals.runs.night_locks import explain_pending, list_answer_versions
 from evals.specs import Catalog
 from evals.storage.damage import explain_damage
@@ -32,7 +33,9 @@ def find_lost(lake: Lake, catalog: Catalog, night: date) -> list[str]:
         try:
             read_whole(path)
         except DamagedFileError as error:
-            lost.append(str(error))
+            is_of_export = path.parent.parent.name == "staged" or path.parent.name == "files"
+            sha = path.stem.split(".")[0]
+            lost += mend_file(lake, catalog, sha, [path]) if is_of_export else [str(error)]
     return lost
 
 

@@ -94,11 +94,9 @@ def read_sampling(lake: Lake, name: str, app: str, version: str) -> dict[str, An
 
 def list_on_time(lake: Lake, night: date, reported_at: str) -> list[str]:
     """Lists the inbox files of a night that were read before its first report."""
-    return sorted(
-        sha[:16]
-        for sha, file in read_inbox_files(lake).items()
-        if night.isoformat() in file.nights and file.seen <= (reported_at or file.seen)
-    )
+    seen = {sha[:16]: file.seen for sha, file in read_inbox_files(lake).items()}
+    sources = night_state.list_staged_sources(lake, night)
+    return [sha for sha in sources if not reported_at or seen.get(sha, "") <= reported_at]
 
 
 def mend_evaluators(lake: Lake, catalog: Catalog) -> Iterator[str]:

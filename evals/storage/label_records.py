@@ -112,6 +112,11 @@ def locate_batch(lake: Lake, folder: str, name: str) -> Path:
     return lake.store.path(f"{folder}/{require_safe_name(name)}.jsonl")
 
 
+def has_batch(lake: Lake, name: str) -> bool:
+    """Whether a batch has a file of labels or of gold values."""
+    return any(locate_batch(lake, folder, name).exists() for folder in (LABELS, GOLD))
+
+
 def list_batch_files(lake: Lake) -> list[Path]:
     """Lists the files of labels and of gold values by name."""
     names = (*lake.store.list_names(f"{LABELS}/*.jsonl"), *lake.store.list_names(f"{GOLD}/*.jsonl"))

@@ -231,5 +231,7 @@ def describe_views(lake: Lake) -> Iterator[tuple[str, str]]:
             yield name, add_missing_columns(name, source)
     for folder in sorted((lake.home / "marts").glob("*")):
         pattern = "date=*/*.parquet" if list(folder.glob("date=*")) else "*.parquet"
+        if not list(folder.glob(pattern)):
+            continue
         source = quote_text(str(folder / pattern))
         yield folder.name, f"from read_parquet({source}, union_by_name=true)"

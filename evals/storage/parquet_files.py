@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from evals.storage.arrow_columns import build_array
-from evals.storage.damage import detect_damage
+from evals.storage.damage import detect_damage, explain_damage
 from evals.storage.files import (
     is_restricted,
     open_temporary,
@@ -156,6 +156,8 @@ def verify_file(path: Path, state: FileState) -> None:
     Raises:
         DamagedFileError: it is damaged.
     """
+    if not has_both_ends(path):
+        raise explain_damage(path)
     with detect_damage(path), open_verified(path) as opened:
         file: Any = opened  # whose stubs have a bare `list`
         for group in range(file.num_row_groups):

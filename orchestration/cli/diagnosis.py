@@ -21,7 +21,7 @@ from evals.specs import Catalog, CatalogError, Pinned, classify, load_catalog
 from evals.storage.documents.failed_sources import read_failed_sources
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.model_lists import ModelList
-from evals.storage.lake import Lake
+from evals.storage.lake import Lake, LakeError
 from evals.storage.night_state import list_stored_nights, read_state
 from evals.validation.catalog_checks import check_catalog
 from evals.validation.row_summary import (
@@ -33,6 +33,7 @@ from evals.validation.row_summary import (
 )
 from orchestration.cli import row_notes
 from orchestration.cli.options import describe_problem
+from orchestration.runtime.progress import Listener, ignore_progress
 from orchestration.settings import Settings
 
 UNREACHABLE = frozenset(
@@ -50,13 +51,42 @@ class Finding(NamedTuple):
     words: str
 
 
-def check_home(settings: Settings, *, online: bool = False) -> list[Finding]:
+def check_home(
+    settings: Settings,
+    *,
+    online: bool = False,
+    deep: bool = False,
+    report: Listener = ignore_progress,
+) -> list[Finding]:
     """Checks the home, the catalog, plugins and pins, in the order to fix problems in.
 
     Args:
         settings: the home and the catalog to check.
         online: whether to read the providers' model lists first.
+        deep: whether to read every file of the home.
+        report: receives the progress of that.
     """
+    files = list(check_files(Lake(settings.home), report)) if deep else []
+    try:
+        return [*files, *check_settings(settings, online=online)]
+    except LakeError as error:
+        return [*files, Finding("fail", "home", str(error))]
+
+
+def check_files(lake: Lake, report: Listener) -> Iterator[Finding]:
+    """Reads every file of the home; one that a run makes again is a warning."""
+    from evals.repair.inspection import inspect_home
+
+    count = 0
+    for damage in inspect_home(lake, report) if lake.home.is_dir() else ():
+        count += 1
+        yield Finding("fail" if damage.is_lost else "warn", damage.name, damage.sentence)
+    if not count and lake.home.is_dir():
+        yield Finding("ok", "files", f"every file of {lake.home} could be read")
+
+
+def check_settings(settings: Settings, *, online: bool) -> list[Finding]:
+    """Checks the home, the catalog, plugins and pins without reading all of the home."""
     catalog, findings = check_catalog_files(settings)
     findings = [describe_home(settings.home), *findings, *list_plugins()]
     if catalog is None:

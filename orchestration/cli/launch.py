@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from evals.calls.stop import Stopped
+from evals.storage.damage import set_aside
 from evals.storage.lake import Lake
 from orchestration.runtime import interrupts
 from orchestration.runtime.instance import make_dagster_home
@@ -81,12 +82,19 @@ def run_job(home: Path, job: str, first: date, last: date, listener: Listener) -
 
 def open_instance(lake: Lake, folder: Path) -> DagsterInstance:
     """Opens the home's Dagster instance, which captures nothing that steps print."""
-    from dagster import DagsterInstance
+    from dagster import DagsterError, DagsterInstance
     from dagster._core.instance import InstanceRef
+    from dagster_shared.check import CheckError
 
     with lake.lock("dagster"):  # two first runs of a home would both make its tables
-        reference = InstanceRef.from_dir(str(folder), overrides=UNCAPTURED)
-        return DagsterInstance.from_ref(reference)
+        try:
+            reference = InstanceRef.from_dir(str(folder), overrides=UNCAPTURED)
+            return DagsterInstance.from_ref(reference)
+        except (DagsterError, CheckError, ImportError, AttributeError):
+            set_aside(folder / "dagster.yaml")
+            make_dagster_home(lake.home)
+            reference = InstanceRef.from_dir(str(folder), overrides=UNCAPTURED)
+            return DagsterInstance.from_ref(reference)
 
 
 def list_failures(events: Sequence[DagsterEvent]) -> list[str]:

@@ -180,19 +180,24 @@ def quarantine_replay(
 @click.option(
     "--online", is_flag=True, help="Read from providers until when they serve each model."
 )
-def doctor(settings: Settings, as_json: bool, online: bool) -> None:
+@click.option("--deep", is_flag=True, help="Read every file of the data folder, too.")
+def doctor(settings: Settings, as_json: bool, online: bool, deep: bool) -> None:
     """Checks the catalog, the models' pins and the data folder.
 
-    Warns about a model that is retired within 90 days, fails within 30.
+    Warns about a model that is retired within 90 days, fails within 30. With --deep it reads the
+    whole data folder: a file that is damaged and that no run makes again fails.
 
     \b
     Example:
       andon doctor
       andon doctor --online
+      andon doctor --deep
     """
     from orchestration.cli import diagnosis
+    from orchestration.runtime.progress import open_listener
 
-    findings = diagnosis.check_home(settings, online=online)
+    with open_listener(as_json) as listener:
+        findings = diagnosis.check_home(settings, online=online, deep=deep, report=listener)
     if as_json:
         terminal.print_json([finding._asdict() for finding in findings])
     else:

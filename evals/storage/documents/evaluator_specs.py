@@ -19,10 +19,15 @@ def write_evaluator(lake: Lake, evaluator: Evaluator) -> None:
         lake.replace_document(name, evaluator.model_dump(mode="json", by_alias=True))
 
 
+def read_evaluator_file(lake: Lake, name: str) -> Evaluator | None:
+    """Reads the specification in a file of this name in the home."""
+    return lake.read_document(name, Evaluator.model_validate)
+
+
 def read_evaluator(lake: Lake, name: str, app: str, version: str) -> Evaluator:
     """Reads the specification of a version."""
     document = name_document(name, app, version)
-    evaluator = lake.read_document(document, Evaluator.model_validate)
+    evaluator = read_evaluator_file(lake, document)
     if evaluator is None:
         raise explain_damage(lake.store.path(document))
     return evaluator
