@@ -50,6 +50,11 @@ def set_aside(path: Path, more: str = "") -> Path:
     return aside
 
 
+def find_set_aside(home: Path) -> list[Path]:
+    """Lists the damaged files of a home that were set aside."""
+    return [path for path in home.rglob(f"*{ASIDE}*") if path.is_file()]
+
+
 @functools.lru_cache(maxsize=4096)
 def report(sentence: str) -> None:
     """Reports damage that stops nothing, once in a process."""

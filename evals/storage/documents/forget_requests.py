@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from evals.records import Json, digest, encode_canonical
 from evals.storage import files
+from evals.storage.damage import find_set_aside
 from evals.storage.lake import Lake, LakeError
 
 FOLDER = "quarantine/forgetting"
@@ -161,9 +162,12 @@ def remove_request(lake: Lake, request: ErasureRequest) -> None:
 
 
 def delete_temporary_files(lake: Lake) -> int:
-    """Deletes what killed writers left behind; needs the home exclusively. Returns how many."""
+    """Deletes what killed writers left behind, and damaged files that were set aside.
+
+    Both may name a person. Needs the home exclusively. Returns how many.
+    """
     with lake.lock("wishes"):  # another request may be about to be written
-        paths = list(files.find_temporary_files(lake.home))
+        paths = [*files.find_temporary_files(lake.home), *find_set_aside(lake.home)]
         for path in paths:
             path.unlink(missing_ok=True)
     return len(paths)

@@ -14,7 +14,7 @@ from evals import pipeline
 from evals.repair.inspection import inspect_home
 from evals.reports.archive import read_current_reports
 from evals.storage import damage, night_state, parquet_files
-from evals.storage.documents import label_batches
+from evals.storage.documents import forget_requests, label_batches
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.errors import DamagedFileError
 from evals.storage.label_records import read_labels
@@ -264,6 +264,17 @@ def test_a_deep_check_reads_every_kind_of_file(home: Home) -> None:
         found = {one.name for one in inspect_home(home.lake)}
         path.write_bytes(data)
         assert found == {name} or name.endswith("run.json"), name
+
+
+def test_an_erasure_deletes_what_was_set_aside(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A damaged file may name the person who is to be forgotten."""
+    damage_file(find_file(home.lake, f"traces/date={FIRST}/*.parquet"), "half")
+    start_run(home, caplog)
+    assert damage.find_set_aside(home.lake.home)
+    assert forget_requests.delete_temporary_files(home.lake) == 1
+    assert damage.find_set_aside(home.lake.home) == []
 
 
 def test_a_home_that_wrote_no_checksums_is_whole(home: Home) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,3 +152,30 @@ def test_creating_an_existing_file_keeps_its_content(tmp_path: Path) -> None:
     assert path.read_bytes() == b"first"
     assert path.stat().st_mode & 0o777 == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["key"]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_kept"),
+    [
+        ("answers/date=2026-03-01/a.parquet", True),
+        ("labels/a.jsonl", True),
+        ("reports/2026-03-01/chat/1/report.json", True),
+        ("reports/2026-03-01/chat/1/index.html", False),
+        ("marts/rpt_rates/data.parquet", False),
+    ],
+)
+def test_what_cannot_be_made_again_is_on_the_disk_before_its_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_kept: bool
+) -> None:
+    """The file is synced under its temporary name, and its folder after the rename."""
+    synced: list[bool] = []
+    path = tmp_path / name
+    sync = os.fsync
+
+    def record_sync(descriptor: int) -> None:
+        synced.append(path.exists())
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record_sync)
+    files.replace(path, b"{}\n")
+    assert synced == ([False, True] if is_kept else [])
