@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from evals.storage import ledger, report_files
 from evals.storage.checksums import verify_checksum
-from evals.storage.damage import ASIDE, detect_damage, explain_damage
+from evals.storage.damage import ASIDE, detect_damage, explain_damage, name_file
 from evals.storage.documents import (
     batch_jobs,
     carried_turns,
@@ -29,7 +29,7 @@ from evals.storage.documents.evaluator_specs import read_evaluator_file
 from evals.storage.errors import DamagedFileError, LakeError
 from evals.storage.file_kinds import find_kind
 from evals.storage.label_records import read_rows
-from evals.storage.lake import Lake, read_schema_version
+from evals.storage.lake import Lake
 from evals.storage.night_state import list_stored_nights, read_state
 from evals.storage.parquet_files import verify_file
 from evals.storage.report_files import ReportVersion, locate_report_file
@@ -66,7 +66,7 @@ DOCUMENTS: Mapping[str, Read] = {
     "label_batches.json": lambda lake, name: label_batches.read_label_batches(lake),
     "label_arrivals.json": lambda lake, name: label_batches.read_arrivals(lake),
     "forgotten.json": lambda lake, name: tombstones.read_tombstones(lake),
-    "schema.json": lambda lake, name: read_schema_version(lake.home),
+    "schema.json": lambda lake, name: lake.is_open(),
     "batches": lambda lake, name: batch_jobs.read_job(lake, Path(name).stem),
 }
 """Readers of documents by the first part of their names, where their shape is checked, too."""
@@ -174,5 +174,5 @@ def find_missing(lake: Lake) -> Iterator[Damage]:
         return
     for path in dict.fromkeys(expected):
         if not path.exists():
-            name = path.relative_to(lake.home).as_posix()
+            name = name_file(path)
             yield Damage(name, str(explain_damage(path)), not find_kind(name).is_derived)

@@ -39,6 +39,7 @@ KINDS = (
     declare_cache(r"catalog_checks\.json"),
     declare_cache(r"contents\.json"),
     declare_cache(r"missing_nights\.json"),
+    declare_cache(r"failed_sources\.json"),
     declare_cache(r"model_lists\.json"),
     declare_cache(r"emptied\.json"),
     declare_cache(r"redacted_kinds\.json"),

@@ -66,23 +66,23 @@ def check_home(
         deep: whether to read every file of the home.
         report: receives the progress of that.
     """
-    files = list(check_files(Lake(settings.home), report)) if deep else []
+    files = list(check_files(settings.home, report)) if deep else []
     try:
         return [*files, *check_settings(settings, online=online)]
     except LakeError as error:
         return [*files, Finding("fail", "home", str(error))]
 
 
-def check_files(lake: Lake, report: Listener) -> Iterator[Finding]:
+def check_files(home: Path, report: Listener) -> Iterator[Finding]:
     """Reads every file of the home; one that a run makes again is a warning."""
     from evals.repair.inspection import inspect_home
 
     count = 0
-    for damage in inspect_home(lake, report) if lake.home.is_dir() else ():
+    for damage in inspect_home(Lake(home), report) if home.is_dir() else ():
         count += 1
         yield Finding("fail" if damage.is_lost else "warn", damage.name, damage.sentence)
-    if not count and lake.home.is_dir():
-        yield Finding("ok", "files", f"every file of {lake.home} could be read")
+    if not count and home.is_dir():
+        yield Finding("ok", "files", f"every file of {home} could be read")
 
 
 def check_settings(settings: Settings, *, online: bool) -> list[Finding]:

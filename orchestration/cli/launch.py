@@ -92,7 +92,7 @@ def open_instance(lake: Lake, folder: Path) -> DagsterInstance:
             return DagsterInstance.from_ref(reference)
         except (DagsterError, CheckError, ImportError, AttributeError):
             set_aside(folder / "dagster.yaml")
-            make_dagster_home(lake.home)
+            make_dagster_home(folder.parent)
             reference = InstanceRef.from_dir(str(folder), overrides=UNCAPTURED)
             return DagsterInstance.from_ref(reference)
 

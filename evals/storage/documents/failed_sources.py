@@ -27,7 +27,11 @@ class FailedSource(NamedTuple):
 
 def read_failed_sources(lake: Lake) -> list[FailedSource]:
     """Reads the sources, by name."""
-    rows: list[dict[str, Any]] = lake.read_document(NAME) or []
+    return lake.read_document(NAME, parse_sources) or []
+
+
+def parse_sources(rows: list[dict[str, Any]]) -> list[FailedSource]:
+    """Returns the document as records."""
     return [FailedSource(row["source"], row["since"], tuple(row["reasons"])) for row in rows]
 
 
