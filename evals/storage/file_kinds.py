@@ -108,6 +108,11 @@ KINDS = (
     FileKind(r"reports/.*/run\.json", "when and by which run a report was written", BACKUP),
     declare_cache(r"reports/.*\.html", "the page of one report"),
     FileKind(
+        r"model_servers\.json",
+        "which of two servers with one model name gave the stored answers is unknown",
+        f"{BACKUP}, or delete it if each model name was only ever served by one",
+    ),
+    FileKind(
         r"forgotten\.json",
         "who was forgotten is unknown, and nothing may be imported until it is there again",
         f"{BACKUP}, or delete it and repeat each `andon forget`",

@@ -27,7 +27,12 @@ class ServerClaim(TypedDict):
 
 def read_claims(lake: Lake) -> dict[str, ServerClaim]:
     """Reads the claims by answer version; empty in homes older than this document."""
-    return lake.read_document(NAME) or {}
+    return lake.read_document(NAME, parse_claims) or {}
+
+
+def parse_claims(rows: dict[str, ServerClaim]) -> dict[str, ServerClaim]:
+    """Returns the document if it is an object of objects."""
+    return {name: {**claim} for name, claim in rows.items()}
 
 
 def add_claims(lake: Lake, claims: Mapping[str, ServerClaim]) -> None:
