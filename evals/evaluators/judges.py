@@ -18,6 +18,7 @@ from evals.evaluators.protocol import (
     Params,
     WrongDeclaration,
 )
+from evals.evaluators.reply_wrapping import strip_wrapping
 from evals.evaluators.untrusted import quote_texts
 from evals.models import FAULTS, WITHOUT_LIMIT, Request
 from evals.records import Answer, Failure, Json, JsonLike, Outcome, Trace, digest, encode_canonical
@@ -140,9 +141,11 @@ def read_verdict(judge: Judge, answer: Answer) -> Outcome | Failure:
             return fail_with("no-probability")
         passed = answer.probability >= judge.threshold
         return Outcome(passed, round(answer.probability, 6), f"P(yes) {answer.probability:.2f}")
-    text = strip_wrapping(answer.text or "")
-    cut = answer.finish == "length"
-    outcome = parse_json(text) or (None if cut else parse_broken_json(text))
+    text, cut = answer.text or "", answer.finish == "length"
+    outcome = parse_json(text)
+    if outcome is None:
+        text = strip_wrapping(text)
+        outcome = parse_json(text) or (None if cut else parse_broken_json(text))
     if outcome is not None:
         return outcome
     if len({word.lower() for word in WRITTEN_VERDICT.findall(text)}) > 1:
@@ -155,27 +158,7 @@ def fail_with(code: str) -> Failure:
     return Failure(code, FAULTS[code], retryable=True)
 
 
-DRAFT = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
-LEAD = re.compile(
-    r"\s*(sure|okay|certainly|of course)?[,.!]?\s*"
-    r"(here(?:'s| is) (?:the|my) (?:json|answer|verdict|result|evaluation)(?: object)?"
-    r"|(?:final )?(?:answer|verdict|json|result))?\s*:\s*(?=[{`])",
-    re.IGNORECASE,
-)
-FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
 WRITTEN_VERDICT = re.compile(r"[\"']?verdict[\"']?\s*:\s*[\"']?(pass|fail)\b", re.IGNORECASE)
-
-
-def strip_wrapping(answer: str) -> str:
-    """Removes a draft or a stock phrase before the answer and a code fence around it.
-
-    Searches no verdict inside prose: a judge that quotes a trace may quote a verdict with it.
-    """
-    text = DRAFT.sub("", answer, count=1) if DRAFT.match(answer) else answer
-    lead = LEAD.match(text)
-    text = text[lead.end() :] if lead else text
-    fenced = FENCED.fullmatch(text)
-    return (fenced[1] if fenced else text).strip()
 
 
 def parse_json(text: str) -> Outcome | None:
@@ -210,6 +193,7 @@ def reject_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 def read_object(value: Json) -> Outcome | None:
     """Reads the verdict of an object of the schema in any letter case; else returns None."""
+    value = unwrap_call(value)
     if not isinstance(value, dict) or not value.keys() <= {"critique", "verdict"}:
         return None
     word, critique = value.get("verdict"), value.get("critique", "")
@@ -217,6 +201,13 @@ def read_object(value: Json) -> Outcome | None:
         return None
     passed = {"pass": True, "fail": False}.get(word.strip().lower())
     return None if passed is None else Outcome(passed, explanation=critique[:2000])
+
+
+def unwrap_call(value: Json) -> Json:
+    """Returns the arguments of a call that a model wrote out, to the schema as if to a tool."""
+    if not isinstance(value, dict) or value.get("name") != "verdict" or len(value) != 2:
+        return value
+    return value.get("arguments") or value.get("parameters")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ belong to `evals.calls`.
 """
 
 from evals.models.api import OpenAIClient
-from evals.models.api_shapes import choose_shape, compute_p_yes
+from evals.models.api_shapes import choose_shape
 from evals.models.clients import open_client, why_unavailable
 from evals.models.embedded import find_weights
 from evals.models.expiry import (
@@ -18,6 +18,7 @@ from evals.models.expiry import (
 )
 from evals.models.faults import ASKED_AGAIN, FAULTS, WITHOUT_LIMIT
 from evals.models.prices import compute_cost
+from evals.models.probabilities import compute_p_yes
 from evals.models.protocol import Client, Key, Limits, ModelError, Reply, Request, Unavailable
 
 __all__ = [

@@ -47,8 +47,14 @@ class OpenAIClient:
         return reply
 
     async def ask_or_error(self, request: Request, limit_s: float) -> Reply | ModelError:
-        """Sends one request and returns the error instead of raising it; see `JsonTransport`."""
-        got = await self.wire.post(self.build_body(request), limit_s)
+        """Sends one request and returns the error instead of raising it; see `JsonTransport`.
+
+        A server that refuses so many log probabilities is asked again for fewer.
+        """
+        body = self.build_body(request)
+        got = await self.wire.post(body, limit_s)
+        if isinstance(got, ModelError) and self.shape.lower_candidates(body, got.code):
+            got = await self.wire.post(self.build_body(request), limit_s)
         if isinstance(got, ModelError):
             return got
         reply = self.shape.parse_or_error(request, got.answer)

@@ -6,9 +6,20 @@ Pure: live calls and batch files share the same bodies and the same parsing.
 from __future__ import annotations
 
 import json
-import math
-from typing import NamedTuple
 
+from evals.models.answer_fields import (
+    LONGEST_NAME,
+    parse_name,
+    parse_unix_time,
+    read_part,
+    read_usage,
+    require_list,
+    require_object,
+    require_text,
+)
+from evals.models.faults import error_from_body
+from evals.models.message_texts import find_message_text
+from evals.models.probabilities import read_first_word, read_p_yes
 from evals.models.protocol import Body, Key, ModelError, Reply, Request
 from evals.records import Json
 from evals.specs import ModelPin, Pinned, classify, is_reasoning
@@ -16,22 +27,19 @@ from evals.specs import ModelPin, Pinned, classify, is_reasoning
 CANDIDATES = 20
 """Top log probabilities to request: the most any provider returns."""
 
+FEWER_CANDIDATES = 5
+"""Those to request where a server refuses so many: the most that older servers return."""
+
+LIMITED_SERVERS: set[tuple[str | None, str]] = set()
+"""Servers and models of this process that refused `CANDIDATES`: each is asked for fewer."""
+
 LEAST_TOKENS = 16
 """The smallest `max_output_tokens` that Responses accepts."""
-
-CACHED = "cached_tokens"
-"""The field that counts cached input tokens, in both shapes."""
 
 SHORTEST_KEY = 8
 HIDDEN = "[redacted:key]"
 SERVER_TEXTS = ("text", "model", "fingerprint", "finish")
 """Fields of a reply whose text comes from the server."""
-
-LONGEST_NAME = 200
-"""Characters kept of a model's name, a fingerprint, a finish reason."""
-
-LARGEST_COUNT = 2**40
-"""An upper bound for token counts and Unix times."""
 
 SCHEMA_INSTRUCTION = "Answer with one JSON object by this JSON schema, and with nothing else:"
 
@@ -59,6 +67,19 @@ class Shape:
     def build_body(self, request: Request) -> Body:
         """Builds the request body; see `Client.build_body`."""
         raise NotImplementedError
+
+    @property
+    def candidates(self) -> int:
+        """How many log probabilities to request for each token."""
+        is_limited = (self.pin.base_url, self.model_name) in LIMITED_SERVERS
+        return FEWER_CANDIDATES if is_limited else CANDIDATES
+
+    def lower_candidates(self, body: Body, code: str) -> bool:
+        """Notes that a body was refused for its log probabilities; whether to ask for fewer."""
+        if code != "takes-no-logprobs" or body.get("top_logprobs") != CANDIDATES:
+            return False
+        LIMITED_SERVERS.add((self.pin.base_url, self.model_name))
+        return True
 
     def build_messages(self, request: Request) -> list[dict[str, str]]:
         """Returns the messages, with the schema in the text where the server takes none."""
@@ -88,12 +109,15 @@ class Shape:
         try:
             reply = redact_key(self.parse_reply(request, answer), self.key.reveal())
         except SHAPE_ERRORS:
-            return ModelError("malformed-response", "it holds no answer", retryable=True)
+            error = error_from_body(answer)
+            return error or ModelError("malformed-response", "it holds no answer", retryable=True)
         if not self.accepts_any_model and reply.model not in self.accepted_models:
             message = f"asked {self.pin.model}, answered {reply.model[:80]}"
             return ModelError("other-model", message, retryable=True, reply=reply)
         if reply.finish == "content_filter":
             return ModelError("content-filter", "cut by a filter", retryable=False, reply=reply)
+        if reply.finish == "error":
+            return ModelError("server-error", "it ended in an error", retryable=True, reply=reply)
         if reply.finish == "refusal":
             return ModelError("model-refused", "the model declined", retryable=False, reply=reply)
         return reply
@@ -118,7 +142,7 @@ class Chat(Shape):
         if self.pin.reasoning_effort:
             body["reasoning_effort"] = self.pin.reasoning_effort
         if request.yes_no:
-            body |= {"logprobs": True, "top_logprobs": CANDIDATES}
+            body |= {"logprobs": True, "top_logprobs": self.candidates}
         if request.schema and self.pin.structured:
             schema = {"name": "verdict", "strict": True, "schema": request.schema}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
@@ -131,13 +155,12 @@ class Chat(Shape):
         message = require_object(choice["message"])
         finish = "refusal" if message.get("refusal") else choice.get("finish_reason")
         text = message.get("content")
-        if text is None and finish in ("length", "content_filter", "refusal"):
-            text = ""
+        if not text or type(text) is not str or message.get("tool_calls"):
+            text = find_message_text(message, finish)
         usage = read_usage(top, "prompt_tokens", "completion_tokens")
-        logprobs = read_part(choice, "logprobs").get("content") if request.yes_no else None
         return Reply(
-            text=require_text(text),
-            probability=read_p_yes(logprobs),
+            text=text,
+            probability=read_p_yes(read_part(choice, "logprobs")) if request.yes_no else None,
             model=require_text(top["model"])[:LONGEST_NAME],
             fingerprint=parse_name(top.get("system_fingerprint")),
             created=parse_unix_time(top.get("created")),
@@ -169,7 +192,7 @@ class Responses(Shape):
             body["reasoning"] = {"effort": self.pin.reasoning_effort}
         if request.yes_no:
             include = ["message.output_text.logprobs"]
-            body |= {"include": include, "top_logprobs": CANDIDATES}
+            body |= {"include": include, "top_logprobs": self.candidates}
         if request.schema and self.pin.structured:
             schema = {"name": "verdict", "strict": True, "schema": request.schema}
             body["text"] = {"format": {"type": "json_schema", **schema}}
@@ -178,21 +201,18 @@ class Responses(Shape):
     def parse_reply(self, request: Request, answer: Json) -> Reply:
         """See `Shape.parse_reply`."""
         top = require_object(answer)
-        parts = [
-            require_object(part)
-            for item in map(require_object, require_list(top["output"]))
-            if item["type"] == "message"
-            for part in require_list(item["content"])
-        ]
-        texts = [part for part in parts if part["type"] == "output_text"]
+        items = [require_object(item) for item in require_list(top["output"])]
+        parts = [part for item in items if item["type"] == "message" for part in list_parts(item)]
+        texts = [part for part in parts if part["type"] in ("output_text", "text")]
         finish = read_finish(top, parts)
-        if not texts and finish == "stop":
-            raise ValueError
+        text = "".join(require_text(part["text"]) for part in texts)
+        if not text and finish == "stop":
+            text = find_item_text(items)
         usage = read_usage(top, "input_tokens", "output_tokens")
         first = texts[0].get("logprobs") if request.yes_no and texts else None
         return Reply(
-            text="".join(require_text(part["text"]) for part in texts),
-            probability=read_p_yes(first),
+            text=text,
+            probability=read_first_word(first) if first else None,
             model=require_text(top["model"])[:LONGEST_NAME],
             fingerprint=parse_name(top.get("system_fingerprint")),
             created=parse_unix_time(top.get("created_at")),
@@ -203,6 +223,29 @@ class Responses(Shape):
             temperature=None if self.is_reasoning else request.temperature,
             seed=None,
         )
+
+
+def list_parts(message: dict[str, Json]) -> list[dict[str, Json]]:
+    """Lists the parts of a Response's message; some servers give a text in their place."""
+    content = message["content"]
+    if isinstance(content, str):
+        return [{"type": "output_text", "text": content}]
+    return [require_object(part) for part in require_list(content)]
+
+
+def find_item_text(items: list[dict[str, Json]]) -> str:
+    """Returns the answer of a Response without a message: a tool call's arguments, or reasoning.
+
+    Raises:
+        ValueError: when it has neither.
+    """
+    calls = [require_text(item["arguments"]) for item in items if item["type"] == "function_call"]
+    thoughts = [item for item in items if item["type"] == "reasoning" and item.get("content")]
+    parts = [part for item in thoughts for part in list_parts(item)]
+    text = "\n".join(calls or [require_text(part["text"]) for part in parts])
+    if not text:
+        raise ValueError
+    return text
 
 
 def read_finish(answer: dict[str, Json], parts: list[dict[str, Json]]) -> str:
@@ -222,39 +265,6 @@ def read_finish(answer: dict[str, Json], parts: list[dict[str, Json]]) -> str:
     return "length" if why == "max_output_tokens" else str(why)[:40]
 
 
-def require_text(value: Json) -> str:
-    """Returns the value if it is text.
-
-    Raises:
-        TypeError: when it is not.
-    """
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def require_object(value: Json) -> dict[str, Json]:
-    """Returns the value if it is a JSON object.
-
-    Raises:
-        TypeError: when it is not.
-    """
-    if not isinstance(value, dict):
-        raise TypeError
-    return value
-
-
-def require_list(value: Json) -> list[Json]:
-    """Returns the value if it is a JSON array.
-
-    Raises:
-        TypeError: when it is not.
-    """
-    if not isinstance(value, list):
-        raise TypeError
-    return value
-
-
 def redact_key(reply: Reply, secret: str | None) -> Reply:
     """Replaces a key that the server repeats in its texts; a key of a few letters is no secret."""
     if secret is None or len(secret) < SHORTEST_KEY:
@@ -264,80 +274,3 @@ def redact_key(reply: Reply, secret: str | None) -> Reply:
     if not leaks:
         return reply
     return reply._replace(**{field: text.replace(secret, HIDDEN) for field, text in leaks.items()})
-
-
-def parse_name(value: Json) -> str | None:
-    """Returns the text of a short field; None for anything but text."""
-    return value[:LONGEST_NAME] if isinstance(value, str) else None
-
-
-def parse_unix_time(value: Json) -> int | None:
-    """Returns Unix seconds; None for anything that is no plausible time."""
-    return int(value) if isinstance(value, int | float) and 0 < value < LARGEST_COUNT else None
-
-
-def parse_tokens(value: Json) -> int:
-    """Returns a count of tokens, 0 where there is none; costs are computed from it.
-
-    Raises:
-        TypeError: when it is an array or an object.
-        ValueError: when it is no plausible count.
-    """
-    if not value:
-        return 0
-    if type(value) is not int:
-        if isinstance(value, list | dict):
-            raise TypeError
-        value = int(value)
-    if not 0 <= value < LARGEST_COUNT:
-        raise ValueError
-    return value
-
-
-class Usage(NamedTuple):
-    """The tokens of a question and its answer; 0 where the provider reports none."""
-
-    tokens_in: int = 0
-    tokens_out: int = 0
-    tokens_cached: int = 0
-
-
-def read_usage(answer: dict[str, Json], read: str, written: str) -> Usage:
-    """Reads the tokens of an answer.
-
-    Raises:
-        SHAPE_ERRORS: when a count is implausible.
-    """
-    usage = read_part(answer, "usage")
-    cached = read_part(usage, f"{read}_details").get(CACHED)
-    return Usage(*map(parse_tokens, (usage.get(read), usage.get(written), cached)))
-
-
-def read_part(answer: dict[str, Json], name: str) -> dict[str, Json]:
-    """Returns an optional part of an answer; empty where it is missing or null."""
-    part = answer.get(name)
-    return require_object(part) if part else {}
-
-
-def read_p_yes(logprobs: Json) -> float | None:
-    """Returns P(yes) of an answer's first token; None where there are no log probabilities."""
-    if not logprobs:
-        return None
-    return compute_p_yes(require_object(require_list(logprobs)[0])["top_logprobs"])
-
-
-def compute_p_yes(candidates: Json) -> float | None:
-    """Computes P(yes) / (P(yes) + P(no)) from the first token's candidates.
-
-    None when neither word is among them.
-    """
-    mass = {"yes": 0.0, "no": 0.0}
-    for candidate in map(require_object, require_list(candidates)):
-        word = require_text(candidate["token"]).strip().lower().strip(".,\"'")
-        if word in mass:
-            logprob = candidate["logprob"]
-            if not isinstance(logprob, int | float):
-                raise TypeError
-            mass[word] += math.exp(min(logprob, 0.0))
-    total = sum(mass.values())
-    return mass["yes"] / total if total else None

@@ -5,11 +5,14 @@ A provider's error text stays in here, because it may repeat the key.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from evals.models.limits import parse_limits, parse_wait
 from evals.models.protocol import ModelError
+from evals.records import Json
 
 FAULTS = MappingProxyType(
     {
@@ -30,7 +33,10 @@ FAULTS = MappingProxyType(
         "no-such-model": "the provider has no such model, or not for this key",
         "no-such-endpoint": "no such endpoint; check the pin's `base_url` and `api`",
         "redirected": "the server redirects to another address; set it as `base_url`",
-        "too-long": "the question is longer than the model reads; lower the judge's `max_chars`",
+        "too-long": "the question is longer than the model reads; lower the judge's `max_chars` "
+        "or `max_tokens`, or enlarge the server's context",
+        "max-tokens-too-large": "the judge's `max_tokens` is more than the model can answer with; "
+        "lower it",
         "not-shown-whole": "longer than the judge's `max_chars`, and a judge must not pass what it "
         "was not shown; raise it, or set `too_long: cut`",
         "content-filter": "the provider's filter refused the question",
@@ -63,6 +69,7 @@ SETUP_CODES = frozenset(
         "no-such-endpoint",
         "redirected",
         "other-model",
+        "max-tokens-too-large",
         "takes-no-schema",
         "takes-no-parameter",
         "takes-no-logprobs",
@@ -80,15 +87,41 @@ ASKED_AGAIN = SETUP_CODES | UNREACHABLE | {"too-long"}
 WITHOUT_LIMIT = SETUP_CODES | UNREACHABLE | {"batch-refused"}
 """Codes of calls that any number of later runs repeats: they are free, and few in each run."""
 
-BODY_MARKS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("content-filter", ("content_filter", "content_policy", "responsibleaipolicy")),
-    ("too-long", ("context_length", "context length", "maximum context", "too many tokens")),
-    ("no-such-model", ("model_not_found", "deploymentnotfound", "does not exist")),
-    ("takes-no-schema", ("response_format", "json_schema", "text.format")),
-    ("takes-no-logprobs", ("logprobs",)),
-    ("takes-no-parameter", ("max_tokens", "max_completion_tokens", "temperature", "seed")),
-)
-"""Codes by the words in an error body; the first match decides."""
+OUTPUT_LIMIT = r"max_?(?:completion|output|new)?_?tokens"
+
+CODES_BY_WORDS = {
+    "content-filter": "content_filter|content_policy|responsibleaipolicy",
+    "too-long": "context[_ ](?:length|size)|context (?:window|limit)|maximum context"
+    "|maximum prompt length"
+    "|too many tokens|reduce the length of|request[_ ]too[_ ]large"
+    "|(?:prompt|input|string) (?:is )?too long|input token count"
+    r"|range of input length|must have less than \d+ tokens|`inputs` tokens"
+    "|max_tokens must be at least 1, got -",
+    "max-tokens-too-large": rf"{OUTPUT_LIMIT}[^.]{{0,80}}"
+    r"(?:too large|(?:>|\\u003e) \d|less than or equal to|above max|range)"
+    rf"|range of {OUTPUT_LIMIT}|maximum tokens you requested",
+    "no-such-model": "model_not_found|deploymentnotfound|model_not_available|invalid_model"
+    "|does not exist|model not exist|invalid model|not a valid model|no models loaded"
+    "|unable to access (?:non-serverless )?model|no endpoints found for|not found for api version"
+    r"|model:?(?: [\"'`\\]*[\w./:@+-]+[\"'`\\]*,?)? (?:was |is )?not found"
+    r'|"message": ?"model: ',
+    "quota-exhausted": "credit balance is too low",
+    "not-authorised": "api key not valid|api_key_invalid|invalid_api_key",
+    "takes-no-schema": r"response_format|json_schema|text\.format",
+    "takes-no-logprobs": "logprobs|top_n_tokens",
+    "takes-no-parameter": "max_tokens|max_completion_tokens|temperature|seed",
+}
+"""Codes by words of an error body in lower case; the first match decides.
+
+They are the words of OpenAI, Azure, Anthropic, Gemini, Bedrock, Groq, Mistral, DeepSeek, Together,
+OpenRouter, vLLM, SGLang, TGI, llama.cpp, LM Studio and Ollama; `tests/evals/models/test_faults.py`
+has an example of each.
+"""
+
+BODY_PATTERNS = tuple((code, re.compile(words)) for code, words in CODES_BY_WORDS.items())
+
+RETRYABLE_NAMES = frozenset({"quota-exhausted", "not-authorised"})
+"""Codes of an error body with which a call is retryable, as with the status meant for them."""
 
 
 def error_from_status(status: int, headers: Mapping[str, str], body: bytes) -> ModelError:
@@ -104,22 +137,52 @@ def error_from_status(status: int, headers: Mapping[str, str], body: bytes) -> M
     )
 
 
+def error_from_body(answer: Json) -> ModelError | None:
+    """Reads an error that came with status 200, as from OpenRouter; None where there is none."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if not error:
+        return None
+    text = json.dumps(error)[:4096].lower()
+    status = error.get("code") if isinstance(error, dict) else None
+    if isinstance(status, int) and 400 <= status < 600:
+        code, retryable = classify_status(status, text)
+        return ModelError(code, f"error {status} in an answer", retryable=retryable)
+    code = find_named_code(text)
+    if code is None:
+        return None
+    return ModelError(code, "an error in an answer", retryable=code in RETRYABLE_NAMES)
+
+
 def classify_status(status: int, text: str) -> tuple[str, bool]:
     """Classifies a status by its error body: the code, and whether a retry may succeed."""
     if status == 429:
-        return ("quota-exhausted" if "insufficient_quota" in text else "rate-limited"), True
+        return classify_rate_limit(text)
     if status in (401, 403):
         return "not-authorised", True
     if status == 402:
         return "quota-exhausted", True
-    if status >= 500 or status in (408, 409, 425):
-        return "server-error", True
     if status < 400:
         return "redirected", False
-    named = next((code for code, marks in BODY_MARKS if any(mark in text for mark in marks)), None)
+    named = find_named_code(text)
+    if status >= 500 or status in (408, 409, 425):
+        return (named, False) if named == "too-long" else ("server-error", True)
     if status == 404:
         return (named if named == "no-such-model" else "no-such-endpoint"), False
-    return named or "refused-request", False
+    if named is None:
+        return ("too-long" if status == 413 else "refused-request"), False
+    return named, named in RETRYABLE_NAMES
+
+
+def classify_rate_limit(text: str) -> tuple[str, bool]:
+    """Classifies status 429: more than a minute allows at all is no matter of waiting."""
+    if "insufficient_quota" in text or "billing_hard_limit" in text:
+        return "quota-exhausted", True
+    return ("too-long", False) if "request too large" in text else ("rate-limited", True)
+
+
+def find_named_code(text: str) -> str | None:
+    """Finds the code that an error body names, in lower case; None where it names none."""
+    return next((code for code, pattern in BODY_PATTERNS if pattern.search(text)), None)
 
 
 def error_from_openai(error: Exception) -> ModelError:

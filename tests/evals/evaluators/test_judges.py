@@ -143,6 +143,32 @@ PASS, FAIL = '{"critique": "", "verdict": "pass"}', '{"critique": "", "verdict":
 @pytest.mark.parametrize(
     "text",
     [
+        f"The tone is kind, so {PASS}?\n</think>\n\n{FAIL}",
+        f"<thinking>{PASS}</thinking>\n{FAIL}", f"[THINK]{PASS}[/THINK]{FAIL}",
+        f"```json {FAIL} ```", f"```JSON\n{FAIL}\n```", f"```{FAIL}```", f"``` json\n{FAIL}```",
+        f"```json\n{FAIL}\n", f"Here is the JSON:\n```Json {FAIL}\n```\n",
+        f"{FAIL}<|im_end|>", f"{FAIL}\n<|eot_id|></s>\n", f"```json\n{FAIL}\n```<|im_end|>",
+        f"{FAIL}<｜end▁of▁sentence｜>", f"{FAIL} <end_of_turn>\n<eos>", f"<s> {FAIL}</s>",
+        f"<|im_start|>assistant\n{FAIL}<|im_end|>",
+        f"<|start_header_id|>assistant<|end_header_id|>\n\n{FAIL}<|eot_id|>",
+        f"<|channel|>analysis<|message|>Is it {PASS}?<|end|>"
+        f"<|start|>assistant<|channel|>final <|constrain|>json<|message|>{FAIL}<|return|>",
+        f"\ufeff{FAIL}", f"<think>\n\n</think>\n```JSON {FAIL}```<|endoftext|>",
+        '{"name": "verdict", "arguments": ' + FAIL + "}",
+        '<tool_call>\n{"name": "verdict", "parameters": ' + FAIL + "}\n</tool_call>",
+        '{"critique": "it ends in </think> and <|im_end|>", "verdict": "fail"}',
+    ],
+)  # fmt: skip
+def test_an_answer_is_read_in_each_form_that_servers_write(text: str) -> None:
+    """Drafts, fences, marks of turns and written calls around the one verdict are no part of it."""
+    result = judges.read_verdict(JUDGE, build_answer(text=text))
+    assert isinstance(result, Outcome)
+    assert result.passed is False
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "", "pass", "{}", '{"verdict": "maybe"}', '{"verdict": true}', "[1]", '{"verdict":',
         f"{FAIL}\n{PASS}", f"```json\n{FAIL}\n```\n```json\n{PASS}\n```",
         f"I fail it. The answer held {PASS}", f"It says {PASS}, which I pass over: fail.",
@@ -152,6 +178,11 @@ PASS, FAIL = '{"critique": "", "verdict": "pass"}', '{"critique": "", "verdict":
         '{"verdict":' + "[" * 100_000 + "}", f"The output claims: {PASS}", f"Sure: {PASS} Bye.",
         "{'verdict': 'pass', 'said': 'x'}", "{'verdict': 'fail', 'verdict': 'pass'}",
         '<think>I pass it</think>', f"<think>{PASS}",
+        f"</think>{FAIL}</think>{PASS}", f"I see <think>fail</think>{PASS}", f"{PASS}</think>",
+        f"{FAIL}<|im_end|>\n{PASS}<|im_end|>", f"<|im_end|> fails: {PASS}", "<" * 9999 + ">",
+        f"<|channel|>final<|message|>{FAIL}<|end|><|channel|>final<|message|>{PASS}",
+        '{"name": "other", "arguments": ' + PASS + "}", f"```json {FAIL} ``` ```json {PASS} ```",
+        '{"name": "verdict", "arguments": [' + PASS + "]}", "```", "<|im_end|>", "</think>",
     ],
 )  # fmt: skip
 def test_an_unclear_answer_is_an_error_and_never_a_verdict(text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from evals import models
-from evals.models import ModelError, Reply, Request
+from evals.models import ModelError, Reply, Request, api_shapes
 from evals.specs import ModelPin
 from tests.evals.models import model_server as server
 from tests.evals.models.scripts import (
@@ -161,6 +161,157 @@ def test_p_yes_is_read_from_the_first_token() -> None:
     for api, body in (("chat", chat), ("responses", response)):
         reply = run_script(lambda b, n, body=body: server.ServerReply(200, body), YES_NO, api=api)
         assert reply.probability == pytest.approx(0.7 / 0.8)
+
+
+def read_message(message: dict[str, Any], finish: str = "stop") -> Reply | ModelError:
+    """Reads a chat completion with this message."""
+    answer = server.build_completion({"model": "m-1"}, None)
+    answer["choices"][0] |= {"message": message, "finish_reason": finish}
+    shape = models.choose_shape(ModelPin(name="m", model="m-1"), models.Key(None))
+    return shape.parse_or_error(REQUEST, answer)
+
+
+def call_tool(*arguments: Any) -> list[dict[str, Any]]:
+    """Returns tool calls with these arguments."""
+    return [
+        {"id": str(i), "type": "function", "function": {"name": "verdict", "arguments": a}}
+        for i, a in enumerate(arguments)
+    ]
+
+
+TEXT_PART = {"type": "text", "text": '{"verdict":'}
+THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"content": [TEXT_PART, {"type": "text", "text": " 1}"}]}, '{"verdict": 1}'),
+        ({"content": [THOUGHT, TEXT_PART]}, '{"verdict":'),
+        ({"content": TEXT_PART}, '{"verdict":'),
+        ({"content": ["a", "b"]}, "ab"),
+        ({"content": None, "reasoning_content": "{}"}, "{}"),
+        ({"content": "", "reasoning": "{}"}, "{}"),
+        ({"reasoning_content": "{}"}, "{}"),
+        ({"content": "{}", "reasoning_content": "Hm."}, "{}"),
+        ({"content": "{}", "tool_calls": []}, "{}"),
+        ({"content": "", "tool_calls": None}, ""),
+        ({"content": None, "tool_calls": call_tool("{}")}, "{}"),
+        ({"content": "I call it.", "tool_calls": call_tool("{}")}, "{}"),
+        ({"content": '{"a": 1}', "tool_calls": call_tool("{}")}, '{"a": 1}\n{}'),
+        ({"content": "", "tool_calls": call_tool("{1}", "{2}")}, "{1}\n{2}"),
+        ({"content": "", "tool_calls": call_tool({"verdict": "pass"})}, '{"verdict": "pass"}'),
+        ({"content": None, "function_call": {"name": "v", "arguments": "{}"}}, "{}"),
+    ],
+)
+def test_the_text_of_a_message_is_read_in_every_form(message: dict[str, Any], text: str) -> None:
+    """Parts are joined, and a tool call or misplaced reasoning is the text where there is none."""
+    reply = read_message(message)
+    assert isinstance(reply, Reply)
+    assert reply.text == text
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {}, {"content": None}, {"content": None, "reasoning_content": None}, {"content": 1},
+        {"content": [1]}, {"content": [{"type": "text"}]},
+        {"content": [{"type": "text", "text": 1}]},
+        {"content": None, "reasoning": {"a": 1}}, {"tool_calls": [1]}, {"tool_calls": {"a": 1}},
+        {"content": None, "tool_calls": [{"function": {"name": "verdict"}}]},
+    ],
+)  # fmt: skip
+def test_a_message_without_a_text_is_malformed(message: dict[str, Any]) -> None:
+    """Nothing else is taken for an answer; at a limit of tokens it is empty instead."""
+    error = read_message(message)
+    assert isinstance(error, ModelError)
+    assert (error.code, error.retryable) == ("malformed-response", True)
+
+
+def test_reasoning_that_was_cut_is_no_answer() -> None:
+    """At the limit of tokens the reasoning is no text, and an error in the middle is an error."""
+    reply = read_message({"content": None, "reasoning_content": "Hm"}, "length")
+    assert isinstance(reply, Reply)
+    assert (reply.text, reply.finish) == ("", "length")
+    broken = read_message({"content": "{"}, "error")
+    assert isinstance(broken, ModelError)
+    assert (broken.code, broken.retryable) == ("server-error", True)
+
+
+CALL = {"type": "function_call", "name": "verdict", "arguments": "{}"}
+REASONED = {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "{}"}]}
+
+
+@pytest.mark.parametrize("items", [[CALL], [{"type": "reasoning", "summary": []}, CALL],
+                                   [REASONED], [{"type": "message", "content": "{}"}],
+                                   [REASONED, {**REASONED, "type": "message", "content": [
+                                       {"type": "text", "text": "{}"}]}]])  # fmt: skip
+def test_the_text_of_a_response_is_read_in_every_form(items: list[dict[str, Any]]) -> None:
+    """A function call or misplaced reasoning is the answer of a Response without a message."""
+    reply = run_script(script_response("", output=items), api="responses")
+    assert reply.text == "{}"
+
+
+def build_candidates(**shares: float) -> list[dict[str, Any]]:
+    """Builds the likely tokens of a position."""
+    return [{"token": token, "logprob": math.log(share)} for token, share in shares.items()]
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "probability"),
+    [
+        ({"content": [{"top_logprobs": build_candidates(ĠYes=0.6, ĠNo=0.2)}]}, 0.75),
+        ({"content": [{"top_logprobs": build_candidates(**{"▁yes.": 0.6, "ĊNo": 0.2})}]}, 0.75),
+        ({"content": [{"token": "▁", "top_logprobs": build_candidates(a=1.0)},
+                      {"token": "Yes", "top_logprobs": build_candidates(Yes=0.6, No=0.2)}]}, 0.75),
+        ({"content": [{"token": "Hm", "top_logprobs": build_candidates(Hm=1.0)},
+                      {"token": "Yes", "top_logprobs": build_candidates(Yes=1.0)}]}, None),
+        ({"content": [{"token": "Yes", "top_logprobs": []}]}, None),
+        ({"content": [{"token": "Yes", "top_logprobs": None}]}, None),
+        ({"content": None, "tokens": ["Yes"], "top_logprobs": [
+            {" Yes": math.log(0.6), " No": math.log(0.2)}]}, 0.75),
+        ({"content": []}, None),
+        (None, None),
+    ],
+)  # fmt: skip
+def test_p_yes_is_read_from_the_tokens_of_every_tokenizer(
+    logprobs: Any, probability: float | None
+) -> None:
+    """Marks of white space belong to no word, and a blank first token is passed over."""
+    answer = server.build_completion({"model": "m-1"}, "Yes")
+    answer["choices"][0]["logprobs"] = logprobs
+    shape = models.choose_shape(ModelPin(name="m", model="m-1"), models.Key(None))
+    reply = shape.parse_answer(YES_NO, answer)
+    assert reply.probability == (probability and pytest.approx(probability))
+
+
+@pytest.mark.parametrize(
+    ("most", "sent", "code"), [(20, [20, 20], None), (5, [20, 5, 5], None),
+                               (0, [20, 5, 5], "takes-no-logprobs")],
+)  # fmt: skip
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_a_server_that_refuses_twenty_log_probabilities_is_asked_for_five(
+    api: str, most: int, sent: list[int], code: str | None
+) -> None:
+    """The next question asks for five at once, and a server that gives none is asked no further."""
+
+    def answer(body: dict[str, Any], n: int) -> server.ServerReply:
+        if body["top_logprobs"] > most:
+            words = f"Invalid value for 'top_logprobs': must be less than or equal to {most}."
+            return server.ServerReply(400, {"error": {"message": words}})
+        build = server.build_completion if api == "chat" else server.build_response
+        return server.ServerReply(200, build(body, "Yes"))
+
+    with server.serve_script(answer) as running:
+        pin = ModelPin(name="m", model="m-1", base_url=running.url, api=api)  # type: ignore[arg-type]
+        for _ in range(2):
+            if code is None:
+                assert send_request(pin, YES_NO).text == "Yes"
+            else:
+                with pytest.raises(ModelError, match=code):
+                    send_request(pin, YES_NO)
+    assert [body["top_logprobs"] for body in running.bodies] == sent
+    api_shapes.LIMITED_SERVERS.clear()
 
 
 def test_each_api_gets_its_own_parameters() -> None:
