@@ -35,9 +35,10 @@ def print_figure(name: str, value: float, unit: str, against: str, ratio: float)
 
 
 @contextlib.contextmanager
-def start_server(latency_ms: float) -> Iterator[str]:
-    """Starts the benchmark server in a process of its own."""
-    command = [sys.executable, "-m", "tests.bench.server", str(latency_ms)]
+def start_server(latency_ms: float, *refusals: float) -> Iterator[str]:
+    """Starts the benchmark server in a process of its own; its arguments are in its module."""
+    options = [str(value) for value in (latency_ms, *refusals)]
+    command = [sys.executable, "-m", "tests.bench.server", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline())
@@ -47,11 +48,13 @@ def start_server(latency_ms: float) -> Iterator[str]:
             process.kill()
 
 
-def measure_client(who: str, url: str, calls: int) -> tuple[float, float]:
+def measure_client(
+    who: str, url: str, calls: int, concurrency: int = CONCURRENCY
+) -> tuple[float, float]:
     """Measures seconds from the first request to the last answer, and CPU seconds a call."""
     command = [sys.executable, "-m", "tests.bench.clients", who, f"{url}/v1", str(calls)]
     completed = subprocess.run(
-        [*command, str(CONCURRENCY)], check=True, capture_output=True, text=True
+        [*command, str(concurrency)], check=True, capture_output=True, text=True
     )
     with urllib.request.urlopen(f"{url}/stats") as answer:  # noqa: S310  our own server
         stats = json.loads(answer.read())
@@ -117,6 +120,24 @@ def measure_runner_alone(calls: int, ideal: float) -> None:
     print_figure("runner_window", window, "s", "ideal", ideal / window)
     print_figure("openai_window", plain_window, "s", "ideal", ideal / plain_window)
     print_figure("runner_cpu_per_call", cpu * 1000, "ms", "openai client", cpu / plain_cpu)
+
+
+def measure_refusals() -> None:
+    """Measures the runner beside the patient `openai` client where some calls are refused.
+
+    The provider refuses a share of the calls at any load; the ideal refuses as many and waits for
+    none of them.
+    """
+    calls, concurrency = 374, 16
+    for share in (0.2, 0.4):
+        ideal = calls / (1 - share) / concurrency * LATENCY_MS / 1000
+        for name, retry_after_s in (("", ()), ("_retry_after_1s", (1,))):
+            with start_server(LATENCY_MS, share, *retry_after_s) as url:
+                plain, _ = measure_client("openai_patient", url, calls, concurrency)
+                window, _ = measure_client("ours", url, calls, concurrency)
+            label = f"refused_{share:.0%}{name}".replace("%", "_percent")
+            print_figure(f"{label}_ideal", window, "s", "ideal", ideal / window)
+            print_figure(label, window, "s", "openai client", window / plain)
 
 
 def write_rows(path: Path, count: int = ROWS, private: float = 0.0) -> int:
@@ -313,6 +334,7 @@ def main() -> None:
     measure_import()
     measure_spans()
     measure_runner(calls)
+    measure_refusals()
     measure_memory(int(sys.argv[2]) if len(sys.argv) > 2 else TRACES)
 
 

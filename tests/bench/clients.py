@@ -1,12 +1,13 @@
 """The judge workload of the benchmarks, by our runner and by the plain `openai` client.
 
-Each is a process of its own: `python -m tests.bench.clients ours|openai URL CALLS CONCURRENCY`
-prints its CPU seconds, start-up left out.
+Each is a process of its own. `python -m tests.bench.clients CLIENT URL CALLS CONCURRENCY`, with the
+client `ours`, `openai` or `openai_patient`, prints its CPU seconds, start-up left out.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import sys
 import tempfile
@@ -66,7 +67,7 @@ def run_our_client(url: str, calls: int, concurrency: int) -> float:
         return spent
 
 
-def run_openai(url: str, calls: int, concurrency: int) -> float:
+def run_openai(url: str, calls: int, concurrency: int, retries: int = 0) -> float:
     """Runs `AsyncOpenAI` behind a semaphore, without storing answers."""
     import openai
 
@@ -82,7 +83,7 @@ def run_openai(url: str, calls: int, concurrency: int) -> float:
     schema = {"name": "verdict", "strict": True, "schema": judges.SCHEMA}
 
     async def send_all() -> None:
-        client = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
+        client = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=retries)
         limit = asyncio.Semaphore(concurrency)
 
         async def send(messages: list) -> None:
@@ -108,7 +109,8 @@ def run_openai(url: str, calls: int, concurrency: int) -> float:
 def main() -> None:
     """Runs one workload by one client."""
     name, url, calls, concurrency, *paths = sys.argv[1:]
-    client = {"ours": run_our_client, "openai": run_openai}[name]
+    patient = functools.partial(run_openai, retries=100)
+    client = {"ours": run_our_client, "openai": run_openai, "openai_patient": patient}[name]
     result = json.dumps({"cpu_s": client(url, int(calls), int(concurrency))})
     sys.stdout.write(result + "\n")
     for path in paths:

@@ -1,12 +1,15 @@
 """A fast OpenAI-compatible server for benchmarks: one process, a fixed latency, one answer.
 
-Its counts are its only state; `python -m tests.bench.server MILLISECONDS` prints its port.
+Its counts are its only state; `python -m tests.bench.server MILLISECONDS [SHARE [SECONDS]]` prints
+its port. It answers a share of the calls, drawn at random, with a rate limit, at any load, and
+names SECONDS as `Retry-After`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sys
 import time
 
@@ -35,6 +38,14 @@ def completion(model: str) -> bytes:
     return head.encode() + b"\r\n\r\n" + data
 
 
+def rate_limit(retry_after_s: int | None) -> bytes:
+    """A rate limit as bytes."""
+    head = "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n"
+    if retry_after_s is not None:
+        head += f"Retry-After: {retry_after_s}\r\n"
+    return f"{head}\r\n".encode()
+
+
 class Counts:
     """When the first request came, when the last answer went, and how many there were."""
 
@@ -46,7 +57,10 @@ class Protocol(asyncio.Protocol):
     """HTTP/1.1 with keep-alive and whole bodies, which is all a client of ours sends."""
 
     answer = completion("bench-model-2026-01-01")
+    refusal = rate_limit(None)
+    refused = 0.0
     delay = 0.1
+    chance = random.Random(1)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remembers where to write."""
@@ -72,9 +86,12 @@ class Protocol(asyncio.Protocol):
                 asyncio.get_running_loop().call_later(self.delay, self.send_answer)
 
     def send_answer(self) -> None:
-        """Sends the answer."""
+        """Sends the answer, or the rate limit, which counts as no call."""
+        is_refused = self.chance.random() < self.refused
         if not self.transport.is_closing():
-            self.transport.write(self.answer)
+            self.transport.write(self.refusal if is_refused else self.answer)
+        if is_refused:
+            return
         Counts.calls, Counts.last = Counts.calls + 1, time.perf_counter()
 
     def send_stats(self) -> None:
@@ -87,7 +104,11 @@ class Protocol(asyncio.Protocol):
 
 async def main() -> None:
     """Serves until killed."""
-    Protocol.delay = float(sys.argv[1]) / 1000
+    latency_ms, *refusals = sys.argv[1:]
+    Protocol.delay = float(latency_ms) / 1000
+    if refusals:
+        Protocol.refused = float(refusals[0])
+        Protocol.refusal = rate_limit(int(refusals[1]) if len(refusals) > 1 else None)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Protocol, "127.0.0.1", 0, backlog=1024)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
