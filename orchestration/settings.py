@@ -40,9 +40,13 @@ class Settings(NamedTuple):
 
         return check_catalog(Lake(self.home), load_catalog(self.catalog_root))
 
-    def load_references(self, lake: Lake) -> GoldAndLabels:
-        """Loads gold values and labels."""
-        return GoldAndLabels.of(self.catalog_root, read_labels(lake), read_gold_values(lake))
+    def load_references(self, lake: Lake, catalog: Catalog) -> GoldAndLabels:
+        """Loads gold values and labels, and the filter by which gold sets are redacted."""
+        from evals.privacy.row_filter import PrivacyFilter
+
+        privacy = PrivacyFilter.load(lake, catalog)
+        labels, values = read_labels(lake), read_gold_values(lake)
+        return GoldAndLabels.of(self.catalog_root, labels, values, privacy)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:

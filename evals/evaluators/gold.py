@@ -1,19 +1,17 @@
 """What answers are compared with: gold sets, gold values, and the labels of a trace.
 
-What labels mean is in `label_verdicts`; no call is made here.
+What labels mean is in `label_verdicts`, how gold sets are read in `gold_sets`; no call is made
+here.
 """
 
 from __future__ import annotations
 
-import csv
-import functools
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
+from evals.evaluators.gold_sets import GoldSet, load_gold_set, redact_gold_set
 from evals.evaluators.label_verdicts import (
     decide_people,
     is_from_people,
@@ -21,8 +19,9 @@ from evals.evaluators.label_verdicts import (
     name_annotator,
     select_deciding,
 )
+from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Failure, GoldValue, Json, Label, Outcome, Skip, Trace, digest
-from evals.specs import CatalogError, Evaluator
+from evals.specs import Evaluator
 from evals.specs.label_rules import LabelRules
 
 
@@ -35,10 +34,20 @@ class GoldAndLabels:
     """By trace_id."""
     gold_values: Mapping[tuple[str, str], Json]
     """By trace_id and dimension, in the labels' own name of it."""
+    privacy: PrivacyFilter | None = None
+    """Redacts gold sets as traces were redacted; None: neither was."""
+    gold_sets: dict[tuple[str, str], GoldSet] = field(
+        default_factory=dict[tuple[str, str], GoldSet], compare=False
+    )
+    """Those read so far, by application and name."""
 
     @classmethod
     def of(
-        cls, catalog_root: Path, labels: Iterable[Label], gold_values: Iterable[GoldValue] = ()
+        cls,
+        catalog_root: Path,
+        labels: Iterable[Label],
+        gold_values: Iterable[GoldValue] = (),
+        privacy: PrivacyFilter | None = None,
     ) -> GoldAndLabels:
         """Indexes labels and gold values by trace; of several gold values the last one counts."""
         by_trace: dict[str, list[Label]] = defaultdict(list)
@@ -49,7 +58,8 @@ class GoldAndLabels:
         for value in gold_values:
             if value.subject == "trace":
                 gold[value.subject_id, value.dimension] = value.value
-        return cls(catalog_root / "gold", {k: tuple(v) for k, v in by_trace.items()}, gold)
+        votes = {trace_id: tuple(ones) for trace_id, ones in by_trace.items()}
+        return cls(catalog_root / "gold", votes, gold, privacy)
 
     @property
     def root(self) -> Path:
@@ -62,7 +72,20 @@ class GoldAndLabels:
             return None
         if evaluator.gold == "labels":
             return self.gold_values.get((trace.trace_id, evaluator.labels))
-        return load_gold_set(self.gold_folder, evaluator.gold).get(trace.input)
+        gold_set = self.load_gold_set(evaluator)
+        row = gold_set.find_row(trace) if gold_set else None
+        return row.gold if row else None
+
+    def load_gold_set(self, evaluator: Evaluator) -> GoldSet | None:
+        """Loads the gold set an evaluator names; None where it names none."""
+        name = evaluator.gold
+        if name is None or name == "labels":
+            return None
+        key = (evaluator.app, name)
+        if key not in self.gold_sets:
+            rows = load_gold_set(self.gold_folder, name)
+            self.gold_sets[key] = redact_gold_set(rows, evaluator.app, self.privacy)
+        return self.gold_sets[key]
 
     def labels_on(self, trace: Trace, dimension: str) -> list[Label]:
         """Returns each annotator's label of a trace's present answer.
@@ -101,28 +124,3 @@ def digest_answer(trace: Trace) -> str:
 def is_about(label: Label, trace: Trace) -> bool:
     """Whether a label was given for the trace's present answer."""
     return not label.answer or label.answer == digest_answer(trace)
-
-
-@functools.lru_cache(maxsize=64)
-def load_gold_set(folder: Path, name: str) -> dict[str, Json]:
-    """Reads a gold set: rows of `input` and `gold` in `NAME.jsonl` or `NAME.csv`.
-
-    Raises:
-        CatalogError: naming the file and line that is wrong.
-    """
-    lines, table = folder / f"{name}.jsonl", folder / f"{name}.csv"
-    if not lines.exists() and not table.exists():
-        raise CatalogError(f"{lines}: no such gold set")
-    gold: dict[str, Json] = {}
-    if table.exists():
-        with table.open(newline="", encoding="utf-8") as file:
-            gold |= {row["input"]: row["gold"] for row in csv.DictReader(file)}
-    if lines.exists():
-        for number, line in enumerate(lines.read_text("utf-8").splitlines(), 1):
-            try:
-                row = cast("dict[str, Json]", json.loads(line))
-                gold[str(row["input"])] = row["gold"]
-            except (ValueError, KeyError, TypeError) as error:
-                message = f"{lines}:{number}: expected a JSON object with `input` and `gold`"
-                raise CatalogError(message) from error
-    return gold

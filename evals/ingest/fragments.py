@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 from evals.privacy.row_filter import REDACTED
@@ -16,6 +15,7 @@ from evals.records import AnswerStatus, Json, Trace, encode_canonical
 from evals.traces.files.strict_json import parse_inner, to_canonical_text
 from evals.traces.messages.payloads import extract_words, parse_quoted
 from evals.traces.rows.statuses import derive_status
+from evals.traces.rows.timestamps import parse_iso_text
 from evals.traces.spans.assembly import ROOT_STATE
 from evals.traces.spans.usage import TOKENS_OTHER
 
@@ -211,7 +211,7 @@ def list_model_calls(trace: Trace) -> list[Step]:
 def compute_end_time(step: Step) -> float:
     """Returns when a step ended, in milliseconds; 0 if unknown."""
     try:
-        return 1000 * datetime.fromisoformat(step["ts"]).timestamp() + step.get("latency_ms", 0)
+        return 1000 * parse_iso_text(step["ts"]).timestamp() + step.get("latency_ms", 0)
     except (KeyError, TypeError, ValueError):
         return 0.0
 

@@ -83,7 +83,7 @@ def import_labels(
     Args:
         lake: takes the labels.
         catalog: its suites say which dimensions and words there are.
-        path: a JSONL file, gzipped or not.
+        path: JSON lines, a list or a table, gzipped or not.
         now: the present; None: it is not recorded when the file arrived.
     """
     name = file_sha(path)[:16]

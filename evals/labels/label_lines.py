@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import UTC
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +24,9 @@ from pydantic import (
 from evals.evaluators.label_verdicts import PEOPLE
 from evals.records import AnnotatorKind, GoldValue, Json, Label
 from evals.specs.label_rules import fold_word
+
+if TYPE_CHECKING:
+    from evals.traces.files.written_objects import WrittenObject
 
 REQUIRED_KEYS = {"trace_id", "dimension", "verdict", "annotator", "annotator_kind"}
 GOLD = "gold"
@@ -141,49 +144,49 @@ class LabelLine(BaseModel):
 
 
 def read_labels(path: Path, source: str = "", only: Collection[int] = ()) -> LabelsFile:
-    """Reads a JSONL file of labels and gold values, gzipped or not.
+    """Reads a file of labels and gold values, gzipped or not: JSON lines, a list, or a table.
 
     Args:
         path: the file.
         source: the source of gold values that name none.
         only: the lines to read; empty: all.
     """
-    from evals.traces.files import streams
+    from evals.traces.files.written_objects import read_objects
 
     rows: list[LabelRow] = []
     refused: list[RefusedLine] = []
     blank = 0
-    with streams.open_unpacked(path) as stream:
-        for line in streams.read_lines(stream):
-            if only and line.number not in only:
-                continue
-            value = RefusedLine(line.number, line.problem) if line.code else None
-            value = value or read_line(line.number, line.raw, source)
-            if isinstance(value, RefusedLine):
-                refused.append(value)
-            elif value is None:
-                blank += 1
-            else:
-                rows.append(LabelRow(line.number, value))
+    for row in read_objects(path):
+        if only and row.line not in only:
+            continue
+        value = read_row(row, source)
+        if isinstance(value, RefusedLine):
+            refused.append(value)
+        elif value is None:
+            blank += 1
+        else:
+            rows.append(LabelRow(row.line, value))
     return LabelsFile(rows, refused, blank)
 
 
-def read_line(number: int, raw: bytes, source: str) -> Label | GoldValue | RefusedLine | None:
-    """Reads one line; None where a person's verdict is empty."""
-    from evals.traces.files import strict_json
+def read_row(one: WrittenObject, source: str) -> Label | GoldValue | RefusedLine | None:
+    """Reads one row; None where a person's verdict is empty.
 
-    try:
-        row = strict_json.parse_line(raw)
-    except strict_json.Refused as error:
-        return RefusedLine(number, error.reason)
+    Of a table's cells empty ones are left out, except the verdict; numbers are read as such.
+    """
+    row = one.value
+    if row is None:
+        return RefusedLine(one.line, one.problem)
+    if one.is_row:
+        row = {key: cell for key, cell in row.items() if cell is not None or key == "verdict"}
     if missing := REQUIRED_KEYS - set(row):
-        return RefusedLine(number, f"a label needs {', '.join(sorted(missing))}")
+        return RefusedLine(one.line, f"a label needs {', '.join(sorted(missing))}")
     if is_blank(row):
         return None
     try:
-        entry = LabelLine.model_validate(row)
+        entry = LabelLine.model_validate(row, strict=False if one.is_row else None)
     except ValidationError as error:
-        return RefusedLine(number, describe_error(row, error))
+        return RefusedLine(one.line, describe_error(row, error))
     return entry.to_gold_value(source) if entry.annotator == GOLD else entry.to_label()
 
 

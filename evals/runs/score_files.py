@@ -157,7 +157,12 @@ def write_coverage(lake: Lake, work: Worklist, counts: ScoreCounts) -> None:
     if names_others(evaluator):
         sampled = dict(sorted(counts.by_evaluator.items()))
     covers = [
-        Coverage(*about, name, evaluator.version, work.covered, n, counts.by_verdict["pending"])
+        Coverage(
+            *(*about, name, evaluator.version, work.covered, n),
+            pending=counts.by_verdict["pending"],
+            gold_rows=work.gold.rows,
+            gold_matched=work.gold.matched,
+        )
         for name, n in sampled.items()
     ]
     lake.write("coverage", work.night, covers, name_score_file(evaluator))

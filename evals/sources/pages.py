@@ -15,6 +15,7 @@ from evals.records import Json, JsonLike, digest
 from evals.sources.api import Api, SourceError
 from evals.sources.json_shapes import Object
 from evals.specs import Source
+from evals.traces.rows.timestamps import parse_iso_text
 
 MAX_EMPTY_PAGES = 100
 """After more empty pages in a row a listing counts as endless."""
@@ -127,7 +128,7 @@ def parse_timestamp(text: Json) -> datetime | None:
     if type(text) is not str:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        moment = parse_iso_text(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

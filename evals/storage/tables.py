@@ -54,6 +54,10 @@ class Coverage(NamedTuple):
     sampled: int
     pending: int = 0
     """Of the sample, those whose answers are expected from a batch."""
+    gold_rows: int = 0
+    """The rows of its gold set."""
+    gold_matched: int = 0
+    """Those whose input is that of a covered trace."""
 
 
 class CanaryRow(NamedTuple):

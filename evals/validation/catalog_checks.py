@@ -130,7 +130,7 @@ def find_wrong_guardrails(catalog: Catalog) -> Iterator[Problem]:
 
 def find_wrong_gold(catalog: Catalog) -> Iterator[Problem]:
     """Yields invalid lines of gold sets."""
-    from evals.evaluators.gold import load_gold_set
+    from evals.evaluators.gold_sets import load_gold_set
 
     for name, suite in catalog.suites.items():
         apps = list_suite_apps(catalog, name)

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from evals import models
 from evals.evaluators import registry
 from evals.evaluators.gold import GoldAndLabels
+from evals.evaluators.gold_sets import GoldUse
 from evals.evaluators.protocol import content_of
 from evals.records import Json, Trace
 from evals.specs import Evaluator
@@ -119,7 +120,7 @@ class NightTraces:
         """Reads the traces an evaluator covers: the columns that it reads, and the status."""
         within = self.find_covered(evaluator)
         columns = dict.fromkeys(("trace_id", "status", *evaluator.reads))
-        columns |= {"input": None} if evaluator.gold else {}
+        columns |= {"input": None, "user_id": None} if evaluator.gold else {}
         for rows in self.lake.stream_batches("traces", self.night, tuple(columns), evaluator.app):
             for row in rows:
                 if within is None or row["trace_id"] in within:
@@ -248,6 +249,8 @@ class Worklist:
     """Answers with an attack, which are asked before the traces and give no score."""
     files: tuple[FileState, ...] = ()
     """The versions of the files it was made from."""
+    gold: GoldUse = field(default_factory=lambda: GoldUse(None))
+    """Of its gold set, by all traces it covers."""
     failed: Mapping[str, bool] = field(default_factory=dict[str, bool])
     """The content keys of stored errors, and whether each may be repeated under the same pin."""
 
@@ -282,8 +285,9 @@ def build_worklist(
     seats = draw_sample(places, evaluator.sample, night.read_strata(evaluator))
     contents, keys, skipped = ContentFile(lake), dict.fromkeys(seats, ""), set[str]()
     repeats = evaluator.judge.repeats if evaluator.judge else 1
-    kind = registry.type_of(evaluator)
+    kind, gold = registry.type_of(evaluator), GoldUse(references.load_gold_set(evaluator))
     for trace in night.read_traces(evaluator):
+        gold.add_trace(trace)
         if trace.trace_id not in seats:
             continue
         data = kind.content(evaluator, trace, references)
@@ -301,7 +305,9 @@ def build_worklist(
     current = {name for name, sampled in sample.items() if scored.get(name) == sampled.key}
     final = {name for name in current if name in stored.current}
     if not evaluator.asks_model:
-        return Worklist(evaluator, night.night, len(places), sample, current, (), contents)
+        return Worklist(
+            evaluator, night.night, len(places), sample, current, (), contents, gold=gold
+        )
     attacks = canaries.build_night_canaries(lake, references, evaluator, night.night)
     asked_canaries = add_canaries(references, evaluator, attacks, contents)
     content_keys = [key for canary in asked_canaries for key in canary.keys]
@@ -321,6 +327,7 @@ def build_worklist(
         contents=contents,
         canaries=asked_canaries,
         files=files,
+        gold=gold,
         failed=stored.failed,
     )
 

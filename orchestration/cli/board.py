@@ -208,6 +208,7 @@ def draw_report(report: Report, *, slices: bool = False) -> None:
         console.print(f" {cause.dimension} ({cause.evaluator}): {cause.words}", soft_wrap=True)
     for line in (
         *describe_unanswered(report),
+        *describe_gold(report),
         *describe_agreement(report),
         *describe_unscored(report),
     ):
@@ -226,6 +227,14 @@ def describe_unanswered(report: Report) -> Iterator[str]:
         share = phrases.format_percent(ended.share, ended.low, ended.high)
         counts = ", ".join(f"{row.status} {row.n:,}" for row in ended.by_status)
         yield f"{ended.unanswered:,} of {ended.n:,} requests not answered ({share}): {counts}"
+
+
+def describe_gold(report: Report) -> Iterator[str]:
+    """Describes the rows of gold sets that belong to no trace of the night."""
+    for row in report[results.SECTION]:
+        if row.gold and row.gold.unmatched:
+            rows = f"{row.gold.unmatched:,} of {row.gold.n:,} rows"
+            yield f"{row.dimension}: {rows} of its gold set match no trace of this night"
 
 
 def describe_agreement(report: Report) -> Iterator[str]:

@@ -69,7 +69,7 @@ def run_trials(settings: Settings, name: str, app: str | None) -> list[Trial]:
     if not nights:
         fail(USAGE, "no traces yet: run `andon nightly`, then label answers that are bad")
     run, today = f"attack-{secrets.token_hex(4)}", datetime.now(UTC).date()
-    references = settings.load_references(lake)
+    references = settings.load_references(lake, cat)
     ask = functools.partial(ask_live, stop=Interrupts.stop)
     with open_budget(lake, run, today, cat) as budget, ledger.open_journal(lake, run) as journal:
         scoring = ScoringRun(lake, references, journal, ask, budget, progress=Progress.count_calls)

@@ -85,7 +85,9 @@ def print_plan(
     from orchestration.runtime.interrupts import Interrupts
 
     lake, catalog, now = settings.open_lake(), settings.load_catalog(), datetime.now(UTC)
-    scope = plan.PlanScope(lake, catalog, settings.load_references(lake), nights, names, moved)
+    scope = plan.PlanScope(
+        lake, catalog, settings.load_references(lake, catalog), nights, names, moved
+    )
     probed = None
     if probe:
         counted, stop = Progress.count_calls, Interrupts.stop

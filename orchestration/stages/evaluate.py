@@ -119,7 +119,7 @@ def score_nights(
     done = pipeline.score_nights(
         lake,
         catalog,
-        settings.load_references(lake),
+        settings.load_references(lake, catalog),
         iterate_nights("evaluating", nights),
         context.run.run_id,
         datetime.now(UTC),

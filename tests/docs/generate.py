@@ -98,9 +98,13 @@ def catalog() -> str:
 
 
 GOLD = (
-    "Rows of `input` and `gold`: the gold value for every trace with exactly that input. A suite "
-    "names the set with `gold: NAME`; `gold: labels` takes the value from labels whose annotator "
-    "is `gold`. A trace without gold is skipped.\n"
+    "Rows of `input` and `gold`: the gold value for every trace with that input. Both are redacted "
+    "as the application's traces are, so write them as users do; spaces and ways to write one "
+    "character are alike. Where redaction makes two inputs one and their gold values differ, "
+    "neither is used. The report counts the rows whose input is that of no trace. A table may be "
+    "separated by commas, semicolons or tabs, in any encoding of spreadsheets.\n\n"
+    "A suite names the set with `gold: NAME`; `gold: labels` takes the value from labels whose "
+    "annotator is `gold`. A trace without gold is skipped.\n"
 )
 
 

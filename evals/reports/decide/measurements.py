@@ -105,6 +105,8 @@ class Measurement:
     estimator: str
     labelling: Labelling | None = None
     """How much of the night has a label; None where the verdicts are no labels."""
+    covered: Covered | None = None
+    """What its evaluator covers; None for a slice."""
 
     @property
     def rate(self) -> Proportion:
@@ -125,6 +127,7 @@ def measure_night(night: Evidence) -> Iterable[Measurement]:
     for row in night.list_past_wholes():
         earlier.setdefault(row.identity, []).append(row)
     reported = {key[:2] for key, rows in earlier.items() if count_scored(rows)}
+    covered = {row.identity: row for row in night.coverage}
     judged = measure_labelling(night.rates, night.coverage)
     for row in [*night.rates, *build_empty_rows(night)]:
         key, is_whole = row.identity, row.slice == "all"
@@ -139,6 +142,7 @@ def measure_night(night: Evidence) -> Iterable[Measurement]:
             history=history,
             evaluator_changed=is_whole and key[:2] in reported and not count_scored(history),
             labelling=find_labelling(night, row, judged, unsampled.get(key, 0)),
+            covered=covered.get(key) if is_whole else None,
         )
 
 
@@ -182,6 +186,7 @@ def measure_row(
     history: Sequence[Rate],
     evaluator_changed: bool,
     labelling: Labelling | None,
+    covered: Covered | None,
 ) -> Measurement:
     """Measures one row of rates against its baseline."""
     unlabelled_before = 0
@@ -213,6 +218,7 @@ def measure_row(
         estimate=value,
         estimator=estimator,
         labelling=labelling,
+        covered=covered,
     )
 
 

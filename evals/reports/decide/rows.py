@@ -126,6 +126,8 @@ class Covered(NamedTuple):
     covered: int
     sampled: int
     pending: int = 0
+    gold_rows: int = 0
+    gold_matched: int = 0
     date: date | None = None
 
     @property

@@ -49,6 +49,16 @@ class Unlabelled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GoldRows:
+    """The rows of the gold set that answers are compared with."""
+
+    n: Count
+    """All rows, each input once."""
+    unmatched: Count
+    """Those whose input is that of no trace of this night: they count for nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PastRate:
     """The pooled rate of the earlier nights."""
 
@@ -100,6 +110,8 @@ class Result:
     """Only where traces came into the sample with different probabilities (`sample: strata:`):
     the rate of all traces. Change, verdict, `mde` and slice tests are computed from it; where
     they are, `baseline`, `changes` and `slices` are marked `weighted`."""
+    gold: GoldRows | None = absent_if(None)
+    """Only of all traces, compared with a gold set."""
     unlabelled: Unlabelled | None = absent_if(None)
     """Only of recorded verdicts that some answers lack. Change and verdict take them into
     account: what they could change is not decided."""
@@ -232,6 +244,7 @@ def build_result(m: Measurement, question: str, gate: Gate, verdict: Verdict) ->
         low=shown.low,
         high=shown.high,
         weighted=build_weighted_rate(m.weighted),
+        gold=show_gold_rows(m),
         unlabelled=show_unlabelled(m),
         estimate=round_figure(m.estimate.value if m.estimate else None),
         estimate_low=round_figure(m.estimate.low if m.estimate else None),
@@ -250,6 +263,14 @@ def build_result(m: Measurement, question: str, gate: Gate, verdict: Verdict) ->
         change_high=round_figure(d.high if d else None),
         p=round_figure(d.p if d else None),
     )
+
+
+def show_gold_rows(m: Measurement) -> GoldRows | None:
+    """Returns how the gold set was used, as the report shows it; None without one."""
+    if m.covered is None or not m.covered.gold_rows:
+        return None
+    n, matched = m.covered.gold_rows, m.covered.gold_matched
+    return GoldRows(n=n, unmatched=n - matched)
 
 
 def show_unlabelled(m: Measurement) -> Unlabelled | None:

@@ -72,36 +72,53 @@ def parse_first_row(text: str, delimiter: str) -> list[str]:
         return []
 
 
-def read_csv(stream: io.BufferedIOBase, delimiter: str) -> Iterator[Line]:
-    """Yields the rows under a header, counted from 1; an empty cell is null."""
+def read_csv(
+    stream: io.BufferedIOBase, delimiter: str, *, counts_lines: bool = False
+) -> Iterator[Line]:
+    """Yields the rows under a header, counted from 1; an empty cell is null.
+
+    Args:
+        stream: the text as UTF-8.
+        delimiter: what separates cells.
+        counts_lines: whether a row has the number of the line on which it begins.
+    """
     csv.field_size_limit(MAX_LINE)
     with io.TextIOWrapper(
         cast(IO[bytes], stream), "utf-8-sig", "surrogateescape", newline=""
     ) as text:
         lines = iter(lambda: text.readline(MAX_LINE), "")
-        yield from read_under_header(csv.reader(skip_declared(lines), delimiter=delimiter))
+        yield from read_under_header(CountedLines(lines), delimiter, counts_lines)
 
 
-def skip_declared(lines: Iterator[str]) -> Iterator[str]:
-    """Yields lines without a first one that names the delimiter."""
-    if not DECLARED.fullmatch(first := next(lines, "")):
-        yield first
-    yield from lines
+class CountedLines:
+    """The lines of a table without a first one that names the delimiter; counts all of them."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self.lines, self.count = lines, 0
+
+    def __iter__(self) -> Iterator[str]:
+        """Yields the lines."""
+        for line in self.lines:
+            self.count += 1
+            if self.count > 1 or not DECLARED.fullmatch(line):
+                yield line
 
 
-def read_under_header(cells: Iterator[list[str]]) -> Iterator[Line]:
+def read_under_header(lines: CountedLines, delimiter: str, counts_lines: bool) -> Iterator[Line]:
     """Yields the rows after the first, which has the column names."""
+    cells = csv.reader(lines, delimiter=delimiter)
     header: list[str] | None = None
     number = 0
     while True:
+        begin = lines.count + 1 if counts_lines else number + 1
         try:
             row = next(cells, None)
         except csv.Error as error:
             number += 1
-            yield Line(number, b"", "bad-csv", str(error))
+            yield Line(begin, b"", "bad-csv", str(error))
             continue
         except BROKEN as error:
-            yield Line(number + 1, b"", name_error(error), str(error) or "damaged")
+            yield Line(begin, b"", name_error(error), str(error) or "damaged")
             return
         if row is None:
             return
@@ -109,7 +126,7 @@ def read_under_header(cells: Iterator[list[str]]) -> Iterator[Line]:
             header = make_distinct(row)
         elif row:
             number += 1
-            yield make_csv_line(number, header, row)
+            yield make_csv_line(begin, header, row)
 
 
 def make_distinct(names: Iterable[str]) -> list[str]:

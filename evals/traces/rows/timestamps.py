@@ -84,7 +84,16 @@ def parse_iso(text: str) -> datetime | None:
     """Parses ISO 8601 with dashes, a date as its midnight; None for any other format."""
     if len(text) < 10 or text[4] != "-" or text[7] != "-" or text[10:11] not in ("", "T", "t", " "):
         return None
-    return datetime.fromisoformat(text)
+    return parse_iso_text(text)
+
+
+def parse_iso_text(text: str) -> datetime:
+    """Parses ISO 8601 text; its letters may be lower-case, as in RFC 3339.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return datetime.fromisoformat(text.upper())
 
 
 def parse_epoch(value: Json, unit: float) -> datetime | None:

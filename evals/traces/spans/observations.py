@@ -16,6 +16,7 @@ from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.files.strict_json import OPENS
 from evals.traces.messages import exchanges
 from evals.traces.messages.chat import Chat, as_json
+from evals.traces.rows.timestamps import parse_iso_text
 
 Object: TypeAlias = dict[str, Json]
 COMMIT = re.compile(r"[0-9a-f]{40}|(?=.*[a-f])(?=.*\d)[0-9a-f]{7,39}")
@@ -223,7 +224,7 @@ def to_nanoseconds(value: Json) -> int | None:
 def parse_iso(text: str) -> int | None:
     """Parses a time in ISO text as nanoseconds since 1970; None where it is none."""
     try:
-        time = datetime.fromisoformat(text)
+        time = parse_iso_text(text)
     except ValueError:
         return None
     since = time - (EPOCH if time.tzinfo else EPOCH_WITHOUT_ZONE)

@@ -102,6 +102,36 @@ def test_gold_belongs_to_the_question(lake: Lake, tmp_path: Path) -> None:
     assert references.gold_for(evaluator, CORRECTED) == {"colour": "blue"}
 
 
+@pytest.mark.parametrize("start", ["", "\ufeff", "sep=;\n"])
+def test_labels_are_read_from_a_table(lake: Lake, tmp_path: Path, start: str) -> None:
+    """Empty cells are left out and numbers read as such; a refused row has its line."""
+    rows = [
+        "trace_id;dimension;verdict;annotator;annotator_kind;seconds;time;critique",
+        't1;right;pass;ann;human;41.5;2026-10-02T09:30:00z;"red\u2028and\nblue"',
+        "t2;right;;ann;human;;;",
+        "t3;right;pass;ann;human;soon;;",
+    ]
+    path = tmp_path / "labels.csv"
+    path.write_text(start + "\n".join(rows))
+    done = label_files.import_labels(lake, Catalog(root=tmp_path), path, NOW)
+    (label,) = read_labels(lake)
+    assert (label.seconds_spent, label.critique) == (41.5, "red\u2028and\nblue")
+    assert label.time == datetime(2026, 10, 2, 9, 30, tzinfo=UTC)
+    assert (done.added, done.blank) == (1, 1)
+    (refused,) = done.refused
+    assert refused.line == 5 + start.startswith("sep")
+    assert refused.reason.startswith("`seconds` is 'soon'; expected")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_label(lake: Lake, tmp_path: Path) -> None:
+    """The first line is read as the others are, separators within its texts included."""
+    path = tmp_path / "labels.jsonl"
+    row = {**JUDGED, "critique": "a\u2028b\x85c"}
+    path.write_text("\ufeff" + json.dumps(row, ensure_ascii=False) + "\n")
+    assert label_files.import_labels(lake, Catalog(root=tmp_path), path, NOW).refused == ()
+    assert read_labels(lake)[0].critique == "a\u2028b\x85c"
+
+
 def test_a_label_keeps_what_is_known_of_its_making(lake: Lake, tmp_path: Path) -> None:
     """Critique, time, seconds, rubric and sampling probability of a row rest with its label."""
     label = import_label(

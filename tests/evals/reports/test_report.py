@@ -10,10 +10,12 @@ import pytest
 
 from evals.records import encode_canonical
 from evals.reports.decide.rows import Paid
+from evals.reports.pages.night import render_night
 from evals.reports.report import build_refused_report, load_schema
 from evals.reports.row_counts import Accounting
 from evals.specs import App, Evaluator, Gate
 from evals.statistics import wilson_interval
+from orchestration.cli import board
 from tests.evals.reports.chat_nights import (
     APP,
     BASE,
@@ -27,7 +29,7 @@ from tests.evals.reports.chat_nights import (
     make_rate,
     make_week,
 )
-from tests.evals.reports.night_rows import Night, build
+from tests.evals.reports.night_rows import Night, build, report_of
 
 
 def test_the_schema_is_one() -> None:
@@ -44,6 +46,21 @@ def test_a_rate_is_the_exact_ratio() -> None:
     assert (row["low"], row["high"]) == pytest.approx(wilson_interval(137, 201), abs=1e-8)
     assert row["n"] == 209
     assert row["coverage"] == 201 / 209
+
+
+def test_gold_rows_that_match_no_trace_stand_beside_the_rate() -> None:
+    """A rate over a few answers is seen to leave most of the gold set out; a slice has no count."""
+    rate = make_rate(2, 0, skipped=8)
+    row = {key: rate[key] for key in ("dimension", "evaluator", "evaluator_version")}
+    covered = {**row, "covered": 10, "sampled": 10, "gold_rows": 10, "gold_matched": 2}
+    night = replace(BASE, rates=[rate, make_rate(2, 0, slice="lang=de")], coverage=[covered])
+    report = report_of(night)
+    whole, part = report.to_json()["results"]
+    assert (whole["gold"], "gold" in part) == ({"n": 10, "unmatched": 8}, False)
+    assert "8 of 10 gold rows match no trace" in render_night(report, history=[])
+    (line,) = board.describe_gold(report)
+    assert "8 of 10 rows of its gold set match no trace" in line
+    build_valid(night)
 
 
 def test_a_third_errored_is_an_outage_and_never_a_score() -> None:

@@ -18,9 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.records import Refusal, Trace
+from evals.sources import pages
 from evals.specs import Column, Mapping
 from evals.traces import reader
+from evals.traces.messages.chunks import read_events
 from evals.traces.rows import canonical
+from evals.traces.spans import observations
 
 NIGHT = date(2026, 10, 1)
 ROW = {
@@ -241,6 +244,21 @@ def test_a_mapping_declares_the_format_of_timestamps(tmp_path: Path, value: Any,
     mapping = Mapping(columns={"ts": Column(path="at", format=form)})
     trace = read_one(tmp_path, {**omit_key("ts"), "at": value}, mapping)
     assert trace.ts == datetime(2026, 10, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["2026-10-01T12:00:00z", "2026-10-01t12:00:00.0z"])
+def test_a_timestamp_may_be_written_in_lower_case(tmp_path: Path, text: str) -> None:
+    """RFC 3339 allows both cases, in rows, spans and APIs."""
+    moment = datetime(2026, 10, 1, 12, tzinfo=UTC)
+    assert read_one(tmp_path, {**ROW, "ts": text}).ts == moment
+    assert observations.to_nanoseconds(text) == moment.timestamp() * 10**9
+    assert pages.parse_timestamp(text) == moment
+
+
+def test_a_line_separator_within_an_event_ends_no_line() -> None:
+    """An event stream has lines that end in CR or LF, whatever its texts hold."""
+    event = {"text": "a\u2028b\x85c"}
+    assert read_events(f"data: {json.dumps(event, ensure_ascii=False)}\r\n\r\n") == [event]
 
 
 def test_milliseconds_read_as_seconds_are_refused(tmp_path: Path) -> None:
