@@ -16,6 +16,8 @@ from evals.records import JsonLike
 from evals.reports.archive import read_current_reports, read_earlier_reports, read_report
 from evals.reports.night_data import StoredNight, find_baseline_versions
 from evals.reports.report import Report, build_refused_report, build_report
+from evals.reports.section import Parts
+from evals.reports.sections import incidents
 from evals.reports.versions import NightVersion, list_versions
 from evals.runs import night_locks
 from evals.specs import Catalog
@@ -148,8 +150,16 @@ def build_app_report(
     if reason := account.get("refused"):
         return build_refused_report(data, reason)
     evaluators = night_locks.lock_evaluators(lake, catalog, night, app)
-    versions = find_baseline_versions(lake, spec, night)
-    return build_report(replace(data, evaluators=evaluators, baseline=versions))
+    data = replace(data, evaluators=evaluators)
+    first = find_first_night(data)
+    versions = find_baseline_versions(lake, spec, first)
+    return build_report(replace(data, baseline=versions))
+
+
+def find_first_night(data: StoredNight) -> date:
+    """Finds the first night of the open incidents, or tonight: the baseline ends before it."""
+    found = incidents.build(incidents.collect(data), Parts())
+    return min((row.first for row in found.list_open()), default=data.date)
 
 
 def has_retryable_errors(lake: Lake, night: date, waiting: Collection[str] = ()) -> bool:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from evals.reports.decide.verdicts import NO_BASELINE, Word, has_outage
+from evals.reports.phrases import format_day, join_names
 from evals.reports.sections.causes import Cause, shorten_causes
+from evals.reports.sections.incidents import IncidentRow
 from evals.reports.sections.results import Result
 
 Outcome = Literal["pass", "regressed", "inconclusive", "infrastructure"]
@@ -35,12 +37,31 @@ class Conclusion(NamedTuple):
     gate: GateDecision
 
 
-def conclude_night(rows: Sequence[Result], causes: Sequence[Cause]) -> Conclusion:
-    """Concludes a night from the worst verdict of the rows that decide."""
+def conclude_night(
+    rows: Sequence[Result], causes: Sequence[Cause], still_open: Sequence[IncidentRow] = ()
+) -> Conclusion:
+    """Concludes a night from the worst verdict of the rows that decide.
+
+    Args:
+        rows: tonight's.
+        causes: of what changed.
+        still_open: the incidents that decide and are open: with one of them the night slipped.
+    """
     deciding = [row for row in rows if row.decides]
     verdicts: list[Word] = [row.verdict for row in deciding]
     worst: Word = min(verdicts, key=WORST_FIRST.index) if verdicts else "not measured"
+    if still_open and worst != "slipped":
+        gate = decide_gate("slipped", deciding)
+        reasons = (*map(describe_incident, still_open), *gate.reasons)
+        sentence = f"Slipped: {join_few(list(map(describe_incident, still_open)))}."
+        return Conclusion("slipped", sentence, GateDecision(gate.outcome, reasons))
     return Conclusion(worst, write_headline(worst, rows, causes), decide_gate(worst, deciding))
+
+
+def describe_incident(row: IncidentRow) -> str:
+    """Describes an incident of which no rate is measured as slipped tonight."""
+    names = [rate.dimension or "all dimensions together" for rate in row.rates]
+    return f"{join_names(names)} since {format_day(row.first, 'short')}, {row.state}"
 
 
 def conclude_refused(reason: str) -> Conclusion:

@@ -14,6 +14,7 @@ from evals.models import FAULTS
 from evals.records import Trace
 from evals.reports import json_form
 from evals.reports.archive import read_earlier_reports
+from evals.reports.decide.incidents import Action, Decision
 from evals.reports.decide.rows import Paid, Row, read_row
 from evals.reports.label_counts import count_labels
 from evals.reports.row_counts import (
@@ -30,9 +31,10 @@ from evals.specs import App, Attacks, Catalog, Dimension, Evaluator, Slice
 from evals.storage import night_state
 from evals.storage.documents.accounts import Account, FileAccount, Redactions
 from evals.storage.documents.inbox_files import read_inbox_files
+from evals.storage.documents.incident_decisions import read_decisions
 from evals.storage.lake import Lake
 from evals.storage.ledger import list_answer_files, select_intact
-from evals.storage.marts import list_locked_files, list_mart_files, read_mart
+from evals.storage.marts import list_locked_files, list_mart_files, read_mart, read_whole_rates
 from evals.storage.parquet_files import stream_rows
 from evals.storage.queries import open_duckdb, read_parquet_files
 from evals.storage.refused_rows import count_unplaced
@@ -98,6 +100,20 @@ class StoredNight:
         return self.catalog.attacks
 
     @property
+    def board_applications(self) -> int:
+        """How many applications the catalog has."""
+        return len({*self.catalog.apps, *self.catalog.broken})
+
+    @property
+    def incident_decisions(self) -> Sequence[Decision]:
+        """What people decided on its incidents, by this night."""
+        return [
+            Decision(one.incident, one.night, parse_action(one.action), one.by, one.reason)
+            for one in read_decisions(self.lake, self.app.app)
+            if one.night <= self.date
+        ]
+
+    @property
     def accounting(self) -> Accounting:
         """The counts of the night's rows, in total and by file."""
         return read_account(self.lake, self.counts)
@@ -114,6 +130,11 @@ class StoredNight:
         """Returns a mart's rows of this night and of all nights before."""
         nights = self.lake.list_nights(f"marts/{model}")
         return self._read_rows(model, [night for night in nights if night <= self.date])
+
+    def read_rates_so_far(self) -> Sequence[Row]:
+        """Returns the rates of all traces of this night and of all nights before."""
+        nights = [n for n in self.lake.list_nights("marts/rpt_rates") if n <= self.date]
+        return [row for row in read_whole_rates(self.lake, nights) if row["app"] == self.app.app]
 
     def _read_rows(self, model: str, nights: Sequence[date]) -> list[Row]:
         key = (model, tuple(nights))
@@ -168,6 +189,11 @@ class StoredNight:
         return sum_paid(self.lake, self.date, self.app.app, self.evaluators)
 
 
+def parse_action(text: str) -> Action:
+    """Returns the action with a stored text."""
+    return "reopen" if text == "reopen" else "accept"
+
+
 def read_account(lake: Lake, stored: Account) -> Accounting:
     """Returns a stored account as reports have it; keys it lacks are of an older Andon."""
     redacted = stored.get("redacted")
@@ -210,11 +236,14 @@ def count_by_file(lake: Lake, stored: Mapping[str, FileAccount]) -> tuple[FileCo
     )
 
 
-def find_baseline_versions(lake: Lake, app: App, night: date) -> Versions:
-    """Returns the report versions of the nights that a night is compared with."""
+def find_baseline_versions(lake: Lake, app: App, before: date) -> Versions:
+    """Returns the report versions of the nights before one, that is tonight or an incident's first.
+
+    Refused nights are left out.
+    """
     versions = Versions()
     for back in range(app.gate.baseline_nights, 0, -1):
-        day = night - timedelta(days=back)
+        day = before - timedelta(days=back)
         state = night_state.read_state(lake, day)
         account = state.apps.get(app.app)
         version = state.reports.get(app.app)

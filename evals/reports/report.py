@@ -27,7 +27,7 @@ from evals.reports.conclusion import (
 from evals.reports.decide.verdicts import Word
 from evals.reports.json_form import Count, Share
 from evals.reports.section import Day, NightData, Parts, Section
-from evals.reports.sections import accounting, causes, results
+from evals.reports.sections import accounting, causes, incidents, results
 
 SCHEMA_VERSION = 1
 
@@ -151,7 +151,9 @@ def build_report(night: NightData) -> Report:
     parts = Parts()
     for section in order_sections():
         parts = parts.replace_part(section, section.build(section.collect(night), parts))
-    return frame_parts(night, parts, conclude_night(parts[results.SECTION], parts[causes.SECTION]))
+    still_open = parts[incidents.SECTION].list_open()
+    conclusion = conclude_night(parts[results.SECTION], parts[causes.SECTION], still_open)
+    return frame_parts(night, parts, conclusion)
 
 
 def build_refused_report(night: NightData, reason: str) -> Report:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
+from evals.reports.decide.incidents import Decision
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.phrases import round_figure
 from evals.reports.row_counts import Accounting, LabelCounts
@@ -102,6 +103,20 @@ class NightData(Protocol):
 
     def read_table_rows_before(self, name: str) -> Sequence[Row]:
         """Returns a table's rows of the baseline's nights."""
+        ...
+
+    def read_rates_so_far(self) -> Sequence[Row]:
+        """Returns the rates of all traces of this night and of all nights before."""
+        ...
+
+    @property
+    def board_applications(self) -> int:
+        """How many applications the board has."""
+        ...
+
+    @property
+    def incident_decisions(self) -> Sequence[Decision]:
+        """What people decided on the application's incidents."""
         ...
 
     def read_label_counts(self) -> LabelCounts:

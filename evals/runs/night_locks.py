@@ -15,6 +15,7 @@ from evals.specs import Catalog, Evaluator
 from evals.storage import night_state
 from evals.storage.documents.batch_jobs import list_job_tags, read_job
 from evals.storage.documents.evaluator_specs import read_evaluator, write_evaluator
+from evals.storage.documents.incident_decisions import read_decisions
 from evals.storage.documents.label_batches import read_label_batches
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import stream_rows
@@ -95,7 +96,8 @@ def move_lock(
 def digest_inputs(lake: Lake, catalog: Catalog, night: date) -> str:
     """Returns a digest of everything a night's reports depend on.
 
-    Its traces, labels, locked versions, the models available here, and the batches that ended.
+    Its traces, labels, locked versions, the models available here, the batches that ended, and
+    what people decided on incidents.
     """
     from evals.models import why_unavailable
     from evals.runs.model_servers import locate_model
@@ -112,7 +114,13 @@ def digest_inputs(lake: Lake, catalog: Catalog, night: date) -> str:
     batches = read_label_batches(lake)
     labels = sorted(name for name, nights in batches.items() if night in nights)
     ended = [batch.tag for batch in list_night_batches(lake, night) if not batch.is_out]
-    return digest([staged, labels, versions, state.samples or None, availability, *ended])
+    decided = [
+        [app, one.incident, one.night.isoformat(), one.action, one.by, one.reason]
+        for app in sorted(state.apps)
+        for one in read_decisions(lake, app)
+        if one.night <= night
+    ]
+    return digest([staged, labels, versions, state.samples or None, availability, *ended, *decided])
 
 
 class NightBatch(NamedTuple):

@@ -71,6 +71,11 @@ KINDS = (
         f"{BACKUP}, or move them to the catalog's version with `andon backfill`",
     ),
     FileKind(
+        r"incident_decisions\.json",
+        "incidents that people accepted are open again",
+        f"{BACKUP}, or delete it and decide again with `andon incident`",
+    ),
+    FileKind(
         r"staged/.*\.parquet",
         "the traces read from one export for this night are lost where the export is gone",
         f"{BACKUP}, or put the export back into the inbox and run `andon nightly`",

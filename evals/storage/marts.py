@@ -15,7 +15,7 @@ from evals.storage.damage import report
 from evals.storage.files import prepare_replacement
 from evals.storage.lake import Lake
 from evals.storage.night_state import read_state
-from evals.storage.parquet_files import read_rows, verify_files
+from evals.storage.parquet_files import read_rows, stream_rows, verify_files
 from evals.storage.queries import (
     add_missing_columns,
     open_duckdb,
@@ -189,6 +189,20 @@ def read_mart(lake: Lake, model: str, nights: Sequence[date]) -> list[dict[str, 
     files = [(file, file.stat()) for file in list_mart_files(lake, model, nights)]
     tables = (read_mart_file(file, stat.st_ino, stat.st_mtime_ns) for file, stat in files)
     return [dict(row) for rows in tables for row in rows]
+
+
+def read_whole_rates(lake: Lake, nights: Sequence[date]) -> list[dict[str, Any]]:
+    """Reads the rates of all traces over some nights, without those of slices."""
+    files = [(file, file.stat()) for file in list_mart_files(lake, "rpt_rates", nights)]
+    tables = (read_whole_file(file, stat.st_ino, stat.st_mtime_ns) for file, stat in files)
+    return [dict(row) for rows in tables for row in rows]
+
+
+@functools.lru_cache(maxsize=2048)
+def read_whole_file(file: Path, inode: int, changed_ns: int) -> tuple[dict[str, Any], ...]:
+    """Returns the rows of all traces in a file of rates, cached as in `read_mart_file`."""
+    batches = stream_rows(file, row_filter=("slice", ["all"]))
+    return tuple(dict(row) for rows in batches for row in rows)
 
 
 @functools.lru_cache(maxsize=512)

@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from evals.statistics.series import FULL, GAP, LONGEST, Bools, Fit, Panel, fit_baseline
+from evals.statistics.series import (
+    FULL,
+    GAP,
+    LONGEST,
+    Bools,
+    Fit,
+    Panel,
+    fit_baseline,
+    invert_transform,
+)
 
 Key = tuple[str, str]
 """Dimension and evaluator."""
@@ -25,6 +34,8 @@ LEFT = 1 / 3
 RECENT = 7
 """Nights that do not count for the level, and that show an improvement."""
 LEAST_RECENT = 3
+ONE_SIDED = 1.6448536
+"""The normal quantile of a one-sided bound at 95%."""
 
 
 @dataclass
@@ -71,6 +82,14 @@ class Fall:
         counted = self.excess[: max(self.opened - self.start + 1, len(self.excess) - RECENT)]
         mean = math.fsum(counted) / len(counted)
         return max(mean - sd / math.sqrt(len(counted)) / 2, LEAST_LEVEL * sd)
+
+    def find_largest(self, panel: Panel, night: int) -> float:
+        """Returns the upper bound of the drop of the rate since the start (95%, one-sided)."""
+        expected = float(self.fit.expect(int(panel.weekdays[night]))[0])
+        mean = math.fsum(self.excess) / len(self.excess)
+        upper = mean + ONE_SIDED * self.find_sd(panel, night) / math.sqrt(len(self.excess))
+        edges = invert_transform(np.array([expected, expected + upper]))
+        return float(edges[1] - edges[0])
 
     def add_night(self, panel: Panel, night: int) -> None:
         """Adds a night: its excess, and what it says of a recovery."""

@@ -63,6 +63,8 @@ class History:
     board_series: int
     """The number of series of all applications: more series need more evidence each."""
     decisions: Sequence[Decision] = ()
+    max_drop: float = 0.05
+    """A fall that is certainly smaller opens nothing."""
 
 
 @dataclass
@@ -224,6 +226,8 @@ class Replay:
         if not self.has_least_evidence(key, start, night):
             return
         fall = open_fall(key, self.select_series(i), self.usable[i], start, night)
+        if fall.find_largest(self.select_series(i), night) <= self.history.max_drop:
+            return
         incident = self.find_incident(fall, night)
         if not incident.is_open:
             incident.state, incident.ended = "open", None

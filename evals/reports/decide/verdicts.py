@@ -5,15 +5,17 @@ Rows of the report are in `sections.results`; the verdict of the night is in `co
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Literal, NamedTuple
 
 from evals.evaluators.registry import is_recorded
 from evals.reports.decide.labelling import bound_rate, is_from_people
 from evals.reports.decide.measurements import Measurement
 from evals.reports.decide.resistance import explain_vulnerability
-from evals.reports.phrases import format_points, format_whole_percent
+from evals.reports.phrases import format_day, format_points, format_whole_percent
 from evals.specs import Gate
 from evals.statistics import Difference, Estimate, Proportion, holm, mde, needed_n
 
@@ -23,6 +25,8 @@ Word = Literal["held", "slipped", "too close to call", "not measured"]
 ERRORED = 0.2
 """Above this share of errored rows an evaluator is not measured."""
 NO_BASELINE = "no baseline yet"
+NEAR = 1.0
+"""Below this z a night is near what was expected."""
 
 
 class Verdict(NamedTuple):
@@ -32,23 +36,50 @@ class Verdict(NamedTuple):
     reason: str
 
 
-def decide_verdicts(night: Sequence[Measurement], gate: Gate) -> list[Verdict]:
-    """Decides each measurement; p values are adjusted for the rows that decide (Holm)."""
+class Nightly(NamedTuple):
+    """What a series of nights shows of a measurement."""
+
+    z: float
+    """How far tonight is below what was expected."""
+    low: float
+    """The lower bound of the change over the last nights."""
+    is_full: bool
+    """Whether its baseline is long enough to show how much nights differ."""
+    since: date | None
+    """The first night of the incident that is open; None without one."""
+
+    def has_held(self, gate: Gate, tonight: Difference) -> bool:
+        """Whether a drop of `max_drop` is ruled out, over the last nights and for tonight."""
+        is_near = self.z < NEAR or tonight.low >= -gate.max_drop
+        return self.low >= -gate.max_drop and is_near
+
+
+def decide_verdicts(
+    night: Sequence[Measurement], gate: Gate, nightly: Sequence[Nightly | None] = ()
+) -> list[Verdict]:
+    """Decides each measurement; p values are adjusted for the rows that decide (Holm).
+
+    Args:
+        night: tonight's measurements.
+        gate: the application's.
+        nightly: what the nights show of each of them; None or nothing where it has no series.
+    """
     family = holm([m.difference.p for m in night if m.decides and m.difference])
     adjusted = iter(family)
     verdicts = list[Verdict]()
-    for m in night:
+    for m, shown in itertools.zip_longest(night, nightly[: len(night)]):
         raw = m.difference.p if m.difference else 1.0
         p = next(adjusted) if m.decides and m.difference else raw
-        verdicts.append(decide_verdict(m, gate, p))
+        verdicts.append(decide_verdict(m, gate, p, shown))
     return verdicts
 
 
-def decide_verdict(m: Measurement, gate: Gate, p: float) -> Verdict:
+def decide_verdict(m: Measurement, gate: Gate, p: float, nightly: Nightly | None) -> Verdict:
     """Decides a measurement; `p` is adjusted for the night's other rows.
 
-    Held: the rate rose; or the interval excludes a drop of `max_drop`; or the night was large
-    enough to find such a drop (power .8) and less than half of it was seen.
+    Slipped: the whole interval is below the target, or an incident of it is open. Held: the rate
+    rose; or the last nights and tonight rule out a drop of `max_drop`, until there is a full
+    baseline by the rule of a single comparison.
     """
     reason = next((text for rule in NOT_MEASURED if (text := rule(m))), None)
     if reason:
@@ -57,17 +88,46 @@ def decide_verdict(m: Measurement, gate: Gate, p: float) -> Verdict:
         return compare_with_target(m)
     d = m.difference
     text = describe_change(m.baseline.pooled.rate, m.rate.rate, d, weighted=is_weighted(m))
-    if p < gate.alpha and d.change > 0:
+    if misses_target(m):
+        return Verdict("slipped", f"{text}, below {name_target(m)}")
+    if nightly is None:
+        return compare_with_baseline(m, gate, p, text)
+    if nightly.since is not None:
+        is_new = nightly.since == m.row.date
+        return Verdict(
+            "slipped", text if is_new else f"{text}, since {format_day(nightly.since, 'short')}"
+        )
+    has_held = nightly.has_held(gate, d) if nightly.is_full else has_held_alone(m, gate, d)
+    if (p < gate.alpha and d.change > 0) or has_held:
         return Verdict("held", text)
-    if d.low >= -gate.max_drop:
+    if p < gate.alpha and d.high < 0:
+        return Verdict("too close to call", f"{text}; another such night opens an incident")
+    return Verdict("too close to call", describe_shortfall(m, gate) or text)
+
+
+def compare_with_baseline(m: Measurement, gate: Gate, p: float, text: str) -> Verdict:
+    """Decides a measurement without a series, such as people's verdicts, by one comparison.
+
+    Held: the rate rose; or the interval excludes a drop of `max_drop`; or the night was large
+    enough to find such a drop (power .8) and less than half of it was seen.
+    """
+    d = m.difference
+    if d is None or (p < gate.alpha and d.change > 0) or d.low >= -gate.max_drop:
         return Verdict("held", text)
     if p < gate.alpha and d.high < 0:
         return Verdict("slipped", text)
-    short = describe_shortfall(m, gate)
-    unlabelled = describe_unlabelled(m)
-    if short is None and unlabelled is None and d.change > -gate.max_drop / 2:
+    if has_held_alone(m, gate, d):
         return Verdict("held", text)
-    return Verdict("too close to call", unlabelled or short or text)
+    reason = describe_unlabelled(m) or describe_shortfall(m, gate)
+    return Verdict("too close to call", reason or text)
+
+
+def has_held_alone(m: Measurement, gate: Gate, d: Difference) -> bool:
+    """Whether one comparison rules a drop out, or was large enough to find it and did not."""
+    if d.low >= -gate.max_drop:
+        return True
+    is_known = describe_shortfall(m, gate) is None and describe_unlabelled(m) is None
+    return is_known and d.change > -gate.max_drop / 2
 
 
 def explain_slice(m: Measurement) -> str | None:
@@ -176,18 +236,32 @@ def compare_with_target(m: Measurement) -> Verdict:
     """Decides a measurement without a baseline by its target."""
     if m.target is None:
         return Verdict("not measured", NO_BASELINE)
-    value, low, high = m.estimate or Estimate(m.rate.rate, *m.rate.interval())
-    if m.labelling and (possible := bound_rate(m.rate, m.labelling.unlabelled)):
-        low, high = possible
-    target = f"its target of {format_whole_percent(m.target)}"
+    value, low, high = bound_value(m)
+    share, target = format_whole_percent(value), name_target(m)
     if high < m.target:
-        return Verdict("slipped", f"{format_whole_percent(value)} is below {target}")
+        return Verdict("slipped", f"{share} is below {target}")
     if low >= m.target:
-        return Verdict("held", f"{format_whole_percent(value)} is above {target}")
+        return Verdict("held", f"{share} is above {target}")
     interval = f"[{format_whole_percent(low)}, {format_whole_percent(high)}]"
-    return Verdict(
-        "too close to call", f"{format_whole_percent(value)} {interval} against {target}"
-    )
+    return Verdict("too close to call", f"{share} {interval} against {target}")
+
+
+def bound_value(m: Measurement) -> Estimate:
+    """Returns the rate with its interval, made wider for answers without a label."""
+    estimate = m.estimate or Estimate(m.rate.rate, *m.rate.interval())
+    if m.labelling and (possible := bound_rate(m.rate, m.labelling.unlabelled)):
+        return Estimate(estimate.value, *possible)
+    return estimate
+
+
+def misses_target(m: Measurement) -> bool:
+    """Whether the whole interval is below the target."""
+    return m.target is not None and bound_value(m).high < m.target
+
+
+def name_target(m: Measurement) -> str:
+    """Returns the target for a sentence."""
+    return f"its target of {format_whole_percent(m.target or 0)}"
 
 
 def is_weighted(m: Measurement) -> bool:

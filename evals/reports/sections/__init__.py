@@ -18,6 +18,7 @@ from evals.reports.sections import (
     cost,
     errors,
     examples,
+    incidents,
     labels,
     provenance,
     requests,
@@ -28,6 +29,7 @@ from evals.reports.sections import (
 
 SECTIONS: tuple[Section[Any, Any], ...] = (
     alarms.SECTION,
+    incidents.SECTION,
     changes.SECTION,
     causes.SECTION,
     results.SECTION,

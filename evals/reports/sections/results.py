@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal, cast
@@ -9,8 +10,9 @@ from typing import Literal, cast
 from evals.records import Kind
 from evals.reports.decide.labelling import bound_rate
 from evals.reports.decide.measurements import Evidence, Measurement, measure_night
-from evals.reports.decide.rows import Canary, Covered, Identity, Labelled, Rate, read_rows
+from evals.reports.decide.rows import Identity
 from evals.reports.decide.verdicts import (
+    Nightly,
     Verdict,
     Word,
     compute_smallest_difference,
@@ -18,9 +20,12 @@ from evals.reports.decide.verdicts import (
 )
 from evals.reports.json_form import Change, Count, Share, absent_if
 from evals.reports.phrases import round_figure
-from evals.reports.section import NightData, Parts, Section, make_empty, show_rate
+from evals.reports.section import Parts, Section, make_empty, show_rate
+from evals.reports.sections import incidents
+from evals.reports.sections.incidents import Incidents, collect_evidence
 from evals.specs import Gate
 from evals.statistics import Proportion
+from evals.statistics.series import FULL
 
 Estimator = Literal["raw", "weighted", "post-stratified", "rogan-gladen", "none"]
 
@@ -179,27 +184,8 @@ class Result:
         return self.weighted or self
 
 
-def collect(night: NightData) -> Evidence:
-    """Reads rates of this night and of the baseline's, labels, coverage and canaries."""
-    return Evidence(
-        date=night.date,
-        app=night.app,
-        rates=read_rows(Rate, night.read_rows_tonight("rpt_rates")),
-        history=read_rows(Rate, night.read_rows_before("rpt_rates")),
-        dimensions=night.dimensions,
-        evaluators=night.evaluators,
-        agreement=read_rows(Labelled, night.read_rows_so_far("fct_agreement")),
-        coverage=read_rows(Covered, night.read_table_rows("coverage")),
-        coverage_before=read_rows(Covered, night.read_table_rows_before("coverage")),
-        canaries=read_rows(Canary, night.read_table_rows("canaries")),
-        attacks=night.attacks,
-        labels_random=night.labels_random,
-    )
-
-
 def build(night: Evidence, parts: Parts) -> tuple[Result, ...]:
     """Returns a row for each of tonight's rates, in the suite's order, the whole before slices."""
-    del parts
     order = {name: i for i, name in enumerate(night.dimensions)}
     questions = {e.name: e.question for e in night.evaluators}
     questions |= {name: dimension.question for name, dimension in night.dimensions.items()}
@@ -212,13 +198,27 @@ def build(night: Evidence, parts: Parts) -> tuple[Result, ...]:
             m.row.slice,
         ),
     )
-    gate = night.app.gate
+    gate, found = night.app.gate, parts[incidents.SECTION]
+    verdicts = decide_verdicts(measured, gate, list_nightly(measured, found))
     return tuple(
         build_result(
             m, questions.get(m.row.dimension) or questions.get(m.row.evaluator, ""), gate, verdict
         )
-        for m, verdict in zip(measured, decide_verdicts(measured, gate), strict=True)
+        for m, verdict in zip(measured, verdicts, strict=True)
     )
+
+
+def list_nightly(measured: Sequence[Measurement], found: Incidents) -> list[Nightly | None]:
+    """Returns what the nights show of each measurement; None where it has no series."""
+    shown = list[Nightly | None]()
+    for m in measured:
+        key = m.row.identity[:2]
+        one, since = found.find_series(key), found.find_start(key)
+        is_whole = m.row.slice == "all"
+        shown.append(
+            Nightly(one.z, one.low, one.nights >= FULL, since) if one and is_whole else None
+        )
+    return shown
 
 
 def build_result(m: Measurement, question: str, gate: Gate, verdict: Verdict) -> Result:
@@ -312,7 +312,8 @@ SECTION = Section[Evidence, tuple[Result, ...]](
     name="results",
     about="One row per dimension, evaluator and slice.",
     part=tuple[Result, ...],
-    collect=collect,
+    collect=collect_evidence,
     build=build,
     empty=make_empty,
+    needs=(incidents.SECTION,),
 )

@@ -89,6 +89,7 @@ BASE = Night(
     rates=[make_rate(150, 50)],
     dimensions=make_dimension(),
     history=make_week(182, 18),
+    is_third=True,
     versions={TONIGHT - timedelta(days=1): "0123456789abcdef"},
     cause_rates=PROMPTS,
     provenance=[

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from evals.models import FAULTS
+from evals.reports.decide.incidents import Decision
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.report import Report, build_report
 from evals.reports.row_counts import Accounting, LabelCounts
@@ -49,6 +50,10 @@ class Night:
     examples: Sequence[Row] = ()
     cost: Paid = Paid()  # noqa: RUF009  frozen
     demo: bool = False
+    is_third: bool = False
+    """Whether the two nights before were like this one: then a clear drop is an incident."""
+    board_applications: int = 1
+    incident_decisions: Sequence[Decision] = ()
 
     @property
     def baseline(self) -> Mapping[date, str]:
@@ -78,6 +83,17 @@ class Night:
     def read_rows_so_far(self, model: str) -> Sequence[Row]:
         """A mart's rows of all nights."""
         return {"fct_agreement": self.agreement}[model]
+
+    def read_rates_so_far(self) -> Sequence[Row]:
+        """The rates of all traces of all nights."""
+        days = 2 if self.is_third else 0
+        before = [{**row, "date": row["date"] - timedelta(days=days)} for row in self.history]
+        like = [
+            {**row, "date": self.date - timedelta(days=back)}
+            for back in range(1, days + 1)
+            for row in self.rates
+        ]
+        return [row for row in (*before, *like, *self.rates) if row["slice"] == "all"]
 
     def read_table_rows(self, name: str) -> Sequence[Row]:
         """The night's rows of a table."""

@@ -14,7 +14,7 @@ def test_a_drop_is_found_with_its_cause() -> None:
     """A fall from 91% to 75% when the prompt changed is in the first line with its cause."""
     body = build_valid(BASE)
     assert body["verdict"] == "slipped"
-    assert body["sentence"] == "Slipped: over-refusal 91% → 75% (−16 ± 6), prompt v3."
+    assert body["sentence"] == "Slipped: over-refusal 91% → 75% (−16 ± 6), since 6 Oct, prompt v3."
     assert body["gate"]["outcome"] == "regressed"
     causes = body["causes"]
     assert [c["cause"] for c in causes] == ["prompt_version"]

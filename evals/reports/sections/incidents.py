@@ -1,0 +1,274 @@
+"""Incidents of the application, and the series of nights that they are opened from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import date
+from typing import NamedTuple
+
+from evals.reports.decide.falls import WHOLE, Fall
+from evals.reports.decide.incidents import (
+    Action,
+    Decision,
+    History,
+    Incident,
+    Replayed,
+    State,
+    replay_nights,
+)
+from evals.reports.decide.measurements import Evidence
+from evals.reports.decide.nightly_series import build_history, describe_series, find_rate
+from evals.reports.decide.rows import Canary, Covered, Labelled, Rate, read_rows
+from evals.reports.json_form import Change, Count, Share, absent_if
+from evals.reports.phrases import round_figure
+from evals.reports.section import NightData, Parts, Section
+
+REMEMBERED = 28
+"""Nights for which an incident that ended is shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The nights of a rate, and what tonight adds to them."""
+
+    dimension: str
+    evaluator: str
+    nights: Count
+    """Of its baseline; with fewer than 28 the first rules apply."""
+    expected: Share
+    """Tonight's rate by the baseline and the weekday."""
+    z: float
+    """How far tonight is below that; negative: above."""
+    score: float
+    """The evidence of the nights up to tonight."""
+    threshold: float
+    """The score that opens an incident."""
+    change: Change
+    """The mean of the last seven nights minus what was expected; since the start of an incident
+    that is open."""
+    low: Change
+    """Its lower bound (95%, one-sided)."""
+    finds: Share
+    """The drop that would be found within five nights in half the cases."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Involved:
+    """A rate that fell in an incident."""
+
+    dimension: str
+    """Empty: the mean of all dimensions that decide."""
+    evaluator: str
+    before: Share
+    """The rate of the nights before, which is the baseline while the incident is open."""
+    after: Share
+    """The rate since."""
+    nights: Count
+    """Since the first of them."""
+    first: date = field(metadata={"key": "from"})
+    recovered: bool = absent_if(False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What a person decided on an incident."""
+
+    action: Action
+    by: str
+    reason: str
+    night: date
+    """The first night whose report it counts for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentRow:
+    """Rates of the application that fell together."""
+
+    name: str
+    """The same on every night."""
+    state: State
+    """`open` on the night it opens, then `ongoing` or `improved` (half undone), at last
+    `recovered` or `accepted` (by a person)."""
+    decides: bool
+    """Whether a rate that decides is involved: then the gate is regressed while it is open."""
+    first: date = field(metadata={"key": "from"})
+    last: date = field(metadata={"key": "to"})
+    """Its last night, or tonight."""
+    opened: date
+    """The night whose evidence sufficed."""
+    reopened: tuple[date, ...] = absent_if(())
+    owner: str = absent_if("")
+    rates: tuple[Involved, ...]
+    done: tuple[Decided, ...] = absent_if(())
+    """What people decided."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is neither recovered nor accepted."""
+        return self.state not in ("recovered", "accepted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incidents:
+    """The incidents of an application, and the nights they were found in."""
+
+    nights: Count = 0
+    """Nights that were read, tonight among them."""
+    first: date | None = field(default=None, metadata={"key": "from"})
+    """The first of them."""
+    board_series: Count = 0
+    """Series of all applications, which the thresholds allow for."""
+    series: tuple[Series, ...] = ()
+    rows: tuple[IncidentRow, ...] = ()
+    """Those that are open, and those that ended in the last 28 nights."""
+
+    def list_open(self) -> list[IncidentRow]:
+        """Returns the incidents for which the gate is regressed."""
+        return [row for row in self.rows if row.is_open and row.decides]
+
+    def find_start(self, key: tuple[str, str]) -> date | None:
+        """Finds since when a rate is down; None where no open incident involves it."""
+        involved = (rate for row in self.rows if row.is_open for rate in row.rates)
+        starts = (
+            r.first for r in involved if (r.dimension, r.evaluator) == key and not r.recovered
+        )
+        return next(starts, None)
+
+    def find_series(self, key: tuple[str, str]) -> Series | None:
+        """Finds the series of a rate; None where it has none."""
+        own = (one for one in self.series if (one.dimension, one.evaluator) == key)
+        return next(own, None)
+
+
+class Given(NamedTuple):
+    """What incidents are replayed from."""
+
+    owner: str
+    history: History
+
+
+def collect_evidence(night: NightData) -> Evidence:
+    """Reads rates of this night and of the baseline's, labels, coverage and canaries."""
+    return Evidence(
+        date=night.date,
+        app=night.app,
+        rates=read_rows(Rate, night.read_rows_tonight("rpt_rates")),
+        history=read_rows(Rate, night.read_rows_before("rpt_rates")),
+        dimensions=night.dimensions,
+        evaluators=night.evaluators,
+        agreement=read_rows(Labelled, night.read_rows_so_far("fct_agreement")),
+        coverage=read_rows(Covered, night.read_table_rows("coverage")),
+        coverage_before=read_rows(Covered, night.read_table_rows_before("coverage")),
+        canaries=read_rows(Canary, night.read_table_rows("canaries")),
+        attacks=night.attacks,
+        labels_random=night.labels_random,
+    )
+
+
+def collect(night: NightData) -> Given:
+    """Reads the rates of all nights so far."""
+    rates, decisions = read_rows(Rate, night.read_rates_so_far()), night.incident_decisions
+    evidence = collect_evidence(night)
+    history = build_history(evidence, rates, decisions, night.board_applications)
+    return Given(night.app.owner, history)
+
+
+def build(given: Given, parts: Parts) -> Incidents:
+    """Replays the nights."""
+    del parts
+    history = given.history
+    replayed = replay_nights(history)
+    last = len(history.nights) - 1
+    shown = (
+        one
+        for one in replayed.incidents
+        if one.is_open or (one.ended is not None and last - one.ended < REMEMBERED)
+    )
+    return Incidents(
+        nights=len(history.nights),
+        first=history.nights[0],
+        board_series=history.board_series,
+        series=build_series(replayed),
+        rows=tuple(build_row(one, replayed, given) for one in shown),
+    )
+
+
+def build_series(replayed: Replayed) -> tuple[Series, ...]:
+    """Returns the series as the report shows them."""
+    return tuple(
+        Series(
+            dimension=dimension,
+            evaluator=evaluator,
+            nights=state.nights,
+            expected=round_figure(state.expected),
+            z=round(state.z, 4) + 0.0,
+            score=round(state.score, 4) + 0.0,
+            threshold=round(state.threshold, 4),
+            change=round_figure(state.change),
+            low=round_figure(state.low),
+            finds=round_figure(state.finds),
+        )
+        for (dimension, evaluator), state in describe_series(replayed).items()
+    )
+
+
+def build_row(one: Incident, replayed: Replayed, given: Given) -> IncidentRow:
+    """Returns an incident as the report shows it."""
+    nights, deciding = given.history.nights, set(given.history.deciding)
+    return IncidentRow(
+        name=one.name,
+        state=one.state,
+        decides=any(key == WHOLE or key in deciding for key in one.falls),
+        first=nights[one.first],
+        last=nights[-1 if one.ended is None else one.ended],
+        opened=nights[one.opened],
+        reopened=tuple(nights[night] for night in one.reopened),
+        owner=given.owner,
+        rates=tuple(
+            build_involved(fall, replayed, nights[fall.start]) for fall in one.falls.values()
+        ),
+        done=tuple(map(build_decided, one.decisions)),
+    )
+
+
+def build_involved(fall: Fall, replayed: Replayed, first: date) -> Involved:
+    """Returns a fall as the report shows it."""
+    dimension, evaluator = fall.key
+    weekday = int(replayed.panel.weekdays[fall.start])
+    expected = float(fall.fit.expect(weekday)[0])
+    mean = math.fsum(fall.excess) / len(fall.excess)
+    return Involved(
+        dimension=dimension,
+        evaluator=evaluator,
+        before=round_figure(1 - find_rate(expected)),
+        after=round_figure(1 - find_rate(expected + mean)),
+        nights=len(fall.excess),
+        first=first,
+        recovered=fall.is_over,
+    )
+
+
+def build_decided(decision: Decision) -> Decided:
+    """Returns a person's decision as the report shows it."""
+    return Decided(
+        action=decision.action, by=decision.by, reason=decision.reason, night=decision.night
+    )
+
+
+def make_none(night: NightData) -> Incidents:
+    """Returns the section of a refused night."""
+    del night
+    return Incidents()
+
+
+SECTION = Section[Given, Incidents](
+    name="incidents",
+    about="Incidents of the application: what fell, since when, and what was done; and the series "
+    "of nights they are found in.",
+    part=Incidents,
+    collect=collect,
+    build=build,
+    empty=make_none,
+    default=Incidents(),
+)

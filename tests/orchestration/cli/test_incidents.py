@@ -1,0 +1,77 @@
+"""`andon incident`: what is listed, and what a person may decide."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from evals.reports.decide.incidents import Decision
+from evals.reports.night_data import parse_action
+from evals.storage import night_state
+from evals.storage.documents.incident_decisions import read_decisions
+from evals.storage.lake import Lake
+from evals.storage.report_files import write_report
+from orchestration.cli.incidents import incident
+from tests.evals.reports.chat_nights import BASE, TONIGHT
+from tests.evals.reports.night_rows import report_of
+
+NAME = "chat-2026-10-06"
+WHO = ("--by", "Ann", "--reason", "a wanted tone")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with one report, which has an open incident."""
+    lake = Lake(tmp_path / "home")
+    report = report_of(BASE)
+    write_report(lake, TONIGHT, report.to_json(), "<html></html>", {})
+    night_state.update_state(lake, TONIGHT, reports={"chat": report.version})
+    return lake.home
+
+
+def call(home: Path, *words: str) -> Result:
+    """Runs a command of the group."""
+    return CliRunner().invoke(incident, [*words, "--home", str(home)])
+
+
+def test_an_open_incident_is_listed_and_shown(home: Path) -> None:
+    """With its state, nights and rates; as JSON with all of it."""
+    line = f"{NAME}  open, 2026-10-06 to 2026-10-08  over-refusal\n"
+    assert call(home, "list").output == line
+    assert "over-refusal: 91% before, 75% since 2026-10-06" in call(home, "show", NAME).output
+    assert '"app": "chat"' in call(home, "list", "--open", "--json").output
+
+
+def test_a_person_accepts_with_name_and_reason(home: Path) -> None:
+    """What they decided is stored, and counts from the last reported night on."""
+    assert call(home, "accept", NAME, *WHO).exit_code == 0
+    (one,) = read_decisions(Lake(home), "chat")
+    assert (one.incident, one.night, one.action) == (NAME, TONIGHT, "accept")
+    assert (one.by, one.reason) == ("Ann", "a wanted tone")
+    accepted = Decision(one.incident, one.night, parse_action(one.action), one.by, one.reason)
+    body = report_of(replace(BASE, incident_decisions=[accepted])).to_json()
+    assert body["gate"]["outcome"] != "regressed"  # type: ignore[index,call-overload]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("accept", NAME), "--by"),
+        (("accept", NAME, "--by", " ", "--reason", "x"), "expected a name and a reason"),
+        (("accept", "chat-2026-10-05", *WHO), f"did you mean {NAME}"),
+        (("reopen", NAME, *WHO), "is open already"),
+        (("accept", NAME, *WHO, "--from", f"{TONIGHT - timedelta(days=9)}"), "was opened on"),
+        (("list", "--app", "chad"), "did you mean chat"),
+    ],
+)
+def test_what_cannot_be_decided_is_refused(
+    home: Path, words: tuple[str, ...], message: str
+) -> None:
+    """With exit code 2 and what to do instead; nothing is stored."""
+    result = call(home, *words)
+    assert (result.exit_code, message in result.output) == (2, True), result.output
+    assert read_decisions(Lake(home), "chat") == []
