@@ -21,9 +21,17 @@ class Gate(Spec):
         default=(), description="those that decide beside `answered`; empty: every one"
     )
     baseline_nights: int = Field(
-        default=7, ge=1, le=90, description="the nights before that a night is compared with"
+        default=7,
+        ge=1,
+        le=90,
+        description="the nights before that a night, or an open incident, is shown beside",
     )
-    max_drop: float = Field(default=0.05, gt=0, lt=1, description="the smallest drop that matters")
+    max_drop: float = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="the smallest drop that matters: one that is surely smaller opens no incident",
+    )
     alpha: float = Field(
         default=0.05, gt=0, lt=0.5, description="how often chance alone may look like a change"
     )

@@ -58,6 +58,8 @@ class Fall:
     """The highest level so far."""
     excess: list[float] = field(default_factory=list[float])
     """Of each night since the start that was scored."""
+    first_nights: int = 0
+    """How many of them opened it."""
     is_improved: bool = False
     is_comparable: bool = True
     """Whether its evaluator has the version of the baseline."""
@@ -79,7 +81,7 @@ class Fall:
 
     def find_level(self, sd: float) -> float:
         """Returns the excess since the start without the last nights, cautiously low."""
-        counted = self.excess[: max(self.opened - self.start + 1, len(self.excess) - RECENT)]
+        counted = self.excess[: max(self.first_nights, len(self.excess) - RECENT)]
         mean = math.fsum(counted) / len(counted)
         return max(mean - sd / math.sqrt(len(counted)) / 2, LEAST_LEVEL * sd)
 
@@ -102,7 +104,7 @@ class Fall:
         self.recovery = step_recovery(self.recovery, self.level, sd, excess)
         self.run = [*self.run, excess] if self.recovery else []
         self.excess.append(excess)
-        recent = self.excess[self.opened - self.start + 1 :][-RECENT:]
+        recent = self.excess[self.first_nights :][-RECENT:]
         mean = math.fsum(recent) / len(recent)
         self.is_improved = len(recent) >= LEAST_RECENT and mean <= self.worst / 2
         self.is_over = self.recovery >= RECOVERED and self.is_undone()
@@ -125,6 +127,7 @@ def open_fall(key: Key, panel: Panel, usable: Bools, start: int, night: int) -> 
     fall = Fall(key, start, night, freeze_baseline(panel, usable, start))
     values = (fall.measure_excess(panel, t) for t in range(start, night + 1))
     fall.excess = [excess for excess in values if excess is not None]
+    fall.first_nights = len(fall.excess)
     fall.level = fall.worst = fall.find_level(fall.find_sd(panel, night))
     return fall
 

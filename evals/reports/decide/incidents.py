@@ -221,7 +221,7 @@ class Replay:
     def open_fall(self, key: Key, i: int, night: int) -> None:
         """Opens a fall of a series, in the incident it belongs to, if the evidence suffices."""
         start = max(0, night - int(self.last.window[i]) + 1)
-        while not np.isfinite(self.panel.y[i, start]) or not self.usable[i, start]:
+        while not np.isfinite(self.evidence.white[i, start]):
             start += 1
         if not self.has_least_evidence(key, start, night):
             return

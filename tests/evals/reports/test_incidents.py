@@ -59,6 +59,17 @@ def test_a_drop_is_one_incident_that_is_remembered() -> None:
     assert young.opened == old.opened <= 42
 
 
+@pytest.mark.parametrize("nights", [1, 2, 3, 6, 8, 20])
+def test_a_young_home_has_a_baseline_too(nights: int) -> None:
+    """A drop after a few nights is compared with those, and begins with its own first night."""
+    young = {A: [*vary(60, nights), *vary(250, 7, nights)]}
+    (one,) = replay(make_history(young))
+    assert one.first >= nights or nights == 1
+    fall = one.falls[A]
+    assert fall.fit.nights[0] > 0
+    assert 0.5 < fall.level < 1
+
+
 def test_a_drop_that_recovers_is_over() -> None:
     """It is no longer open a few nights after the old level is back, and not before."""
     assert [one.state for one in replay(make_history(BACK), 60)] == ["ongoing"]

@@ -53,6 +53,7 @@ def provisional(tmp_path_factory: pytest.TempPathFactory) -> tuple[Team, dict[st
         "apps/hello.yaml": own,
         "apps/torn.yaml": torn,
     }
+    declared["suites/hello.yaml"]["dimensions"][0]["target"] = 0.95
     team.declare(declared)
     for night in (BEFORE, WORSE):
         team.export(f"{night}.jsonl", [make_trace(night, number) for number in range(TRACES)])
