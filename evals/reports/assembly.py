@@ -151,15 +151,11 @@ def build_app_report(
         return build_refused_report(data, reason)
     evaluators = night_locks.lock_evaluators(lake, catalog, night, app)
     data = replace(data, evaluators=evaluators)
-    first = find_first_night(data)
-    versions = find_baseline_versions(lake, spec, first)
-    return build_report(replace(data, baseline=versions))
-
-
-def find_first_night(data: StoredNight) -> date:
-    """Finds the first night of the open incidents, or tonight: the baseline ends before it."""
     found = incidents.build(incidents.collect(data), Parts())
-    return min((row.first for row in found.list_open()), default=data.date)
+    first = min((row.first for row in found.list_open()), default=night)
+    versions = find_baseline_versions(lake, spec, first)  # the nights before what is open
+    parts = Parts().replace_part(incidents.SECTION, found)
+    return build_report(replace(data, baseline=versions), parts)
 
 
 def has_retryable_errors(lake: Lake, night: date, waiting: Collection[str] = ()) -> bool:

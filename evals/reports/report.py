@@ -146,11 +146,17 @@ def read_part(section: Section[Any, Part], body: Mapping[str, object]) -> Part:
     return json_form.from_json(section.part, body[section.name])
 
 
-def build_report(night: NightData) -> Report:
-    """Builds the report of a night."""
-    parts = Parts()
+def build_report(night: NightData, parts: Parts | None = None) -> Report:
+    """Builds the report of a night.
+
+    Args:
+        night: what sections may read of it.
+        parts: sections that are built already.
+    """
+    parts = parts or Parts()
     for section in order_sections():
-        parts = parts.replace_part(section, section.build(section.collect(night), parts))
+        if section.name not in parts:
+            parts = parts.replace_part(section, section.build(section.collect(night), parts))
     still_open = parts[incidents.SECTION].list_open()
     conclusion = conclude_night(parts[results.SECTION], parts[causes.SECTION], still_open)
     return frame_parts(night, parts, conclusion)
