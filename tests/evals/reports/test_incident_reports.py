@@ -94,6 +94,9 @@ def test_a_rate_that_may_not_decide_opens_no_gate() -> None:
     (row,) = body["incidents"]["rows"]
     assert not row["decides"]
     assert body["gate"]["outcome"] == "inconclusive"
+    html = render_night(Report.from_json(body), history=[])
+    assert "not gating" in html
+    assert "The gate is regressed" not in html
 
 
 def test_a_drop_smaller_than_the_margin_opens_nothing() -> None:
