@@ -64,6 +64,24 @@ def print_damage() -> None:
         log.propagate = False
 
 
+@contextlib.contextmanager
+def end_interrupted() -> Generator[None, None, None]:
+    """Ends a command that a signal interrupted, whatever error a library made of that.
+
+    Compiled code that calls Python reports an interruption as an error of its own.
+    """
+    try:
+        yield
+    except SystemExit:
+        raise
+    except BaseException as error:
+        if not isinstance(error, KeyboardInterrupt) and interrupts.get_first_signal() is None:
+            raise
+    else:
+        return
+    fail(interrupts.get_exit_code(), interrupts.describe_interruption())
+
+
 class Andon(click.Group):
     """The command group: prints errors of the catalog, the home or a source as sentences."""
 
@@ -87,7 +105,7 @@ class Andon(click.Group):
 
         print_damage()
         try:
-            with escape_usage():
+            with escape_usage(), end_interrupted():
                 return super().invoke(ctx)
         except BrokenPipeError:
             sys.exit(CLOSED_PIPE)
@@ -99,8 +117,6 @@ class Andon(click.Group):
             fail(USAGE, str(error))
         except (LakeError, SourceError, OSError) as error:
             fail(INFRASTRUCTURE, str(error))
-        except KeyboardInterrupt:
-            fail(interrupts.get_exit_code(), interrupts.describe_interruption())
 
 
 @click.group(cls=Andon, context_settings={"help_option_names": ["-h", "--help"]})
@@ -142,15 +158,26 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
 
     Ends as Python does, but without freeing imported modules, which takes over a second.
     """
-    code: int | str = 1
     terminal.print_in_any_encoding()
+    with interrupts.record_arrivals(), interrupts.handle_signals():
+        code = run_command(arguments)
+        interrupts.end_process_on_signals()
+        end_process(code)
+
+
+def run_command(arguments: Sequence[str] | None) -> int | str:
+    """Runs a command; returns its exit code."""
     try:
-        with interrupts.record_arrivals(), interrupts.handle_signals():
-            main(args=arguments, prog_name="andon")
+        main(args=arguments, prog_name="andon")
     except SystemExit as end:
-        code = end.code or 0
+        return end.code or 0
     except BaseException:
         terminal.print_traceback()
+    return 1
+
+
+def end_process(code: int | str) -> NoReturn:
+    """Ends the process after its threads, exit hooks and output."""
     threading._shutdown()  # pyright: ignore  # waits for threads, as Python's own exit does
     atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]  # has no public name
     for stream in filter(None, (sys.stdout, sys.stderr)):  # noqa: TID251  prints nothing

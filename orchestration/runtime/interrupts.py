@@ -62,6 +62,14 @@ def handle_signals() -> Generator[Stop, None, None]:
             signal.signal(number, before[number])
 
 
+def end_process_on_signals() -> None:
+    """Lets a signal end the process at once where no earlier one did: its command has ended."""
+    if Interrupts.first is None:
+        for number in SIGNALS:
+            if signal.getsignal(number) is handle_signal:
+                signal.signal(number, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def record_arrivals() -> Generator[None, None, None]:
     """Records signals that handlers of libraries swallow, such as Dagster's."""

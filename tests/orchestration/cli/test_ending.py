@@ -56,6 +56,57 @@ def test_a_signal_that_dagster_swallows_is_known(number: signal.Signals) -> None
     assert "interrupted; run the same command again" in done.stderr
 
 
+def test_an_error_that_a_library_makes_of_a_signal_is_an_interruption() -> None:
+    """Compiled code turns what the signal's handler raises into an error of its own."""
+    done = run_command(
+        "import os\n"
+        "try:\n    os.kill(os.getpid(), 2)\n"
+        "except BaseException:\n    raise ValueError('of a library') from None"
+    )
+    assert done.returncode == 128 + signal.SIGINT
+    assert done.stderr == "andon: interrupted; run the same command again to resume\n"
+
+
+STOP = "os.kill(os.getpid(), 2)"
+"""Stops the command."""
+LATER = "interrupts.Interrupts.at -= 60"
+"""Makes the first signal one of a minute ago."""
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [("pass", -signal.SIGINT), (STOP, 128 + signal.SIGINT),
+     (f"try:\n    {STOP}\nfinally:\n    {LATER}", -signal.SIGINT)],
+    ids=["the first signal", "the same signal", "a second signal"],
+)  # fmt: skip
+def test_a_signal_while_the_process_ends_prints_no_traceback(body: str, code: int) -> None:
+    """It ends the process at once, unless it is the one that ended the command."""
+    done = run_command(
+        "import os\nfrom orchestration.runtime import interrupts\n"
+        f"atexit.register(os.kill, os.getpid(), 2)\n{body}"
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert "ignored" not in done.stderr
+
+
+def test_a_signal_before_the_commands_are_imported_is_quiet() -> None:
+    """Ctrl-C right after the start ends the process as a signal does, without a traceback."""
+    code = (
+        "import os, sys\n"
+        "from orchestration.cli import entry\n"
+        "class Finder:\n"
+        "    @staticmethod\n"
+        "    def find_spec(name, *rest):\n"
+        "        if name == 'orchestration.cli.main':\n"
+        "            os.kill(os.getpid(), 2)\n"
+        "sys.meta_path.insert(0, Finder)\n"
+        "entry.run()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
 @pytest.mark.parametrize(
     "body",
     [
