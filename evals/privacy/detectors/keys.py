@@ -1,4 +1,4 @@
-"""API keys with a vendor's prefix: model providers', trace stores', code hosts'.
+"""API keys with a vendor's prefix: model providers', trace stores', code hosts', shops'.
 
 A key is recognized by its prefix, alphabet and length; its validity is not checked. Secrets
 without a prefix are in `secrets`.
@@ -47,7 +47,7 @@ SHAPES = (
     KeyShape("pinecone-key", "pcsk_", "pcsk_[0-9A-Za-z_]{40,}"),
     KeyShape("tavily-key", "tvly-", "tvly-(?:dev-|prod-)?[0-9A-Za-z]{32}"),
     KeyShape("databricks-token", "dapi[0-9a-f]{8}", "dapi[0-9a-f]{32}"),
-    # code hosts and office tools
+    # code hosts, shops and office tools
     KeyShape("github-pat", "github_pat_", r"github_pat_\w{22,}"),
     KeyShape("npm-key", "npm_[0-9A-Za-z]{8}", "npm_[0-9A-Za-z]{36}"),
     KeyShape("docker-token", "dckr_", r"dckr_[po]at_[\w-]{27,}"),
@@ -55,6 +55,15 @@ SHAPES = (
     KeyShape("google-oauth", r"ya29\.|GOCSPX-", r"ya29\.[\w-]{20,}|GOCSPX-[\w-]{28}"),
     KeyShape("notion-token", "ntn_", "ntn_[0-9A-Za-z]{40,}"),
     KeyShape("linear-key", "lin_api_", "lin_api_[0-9A-Za-z]{40}"),
+    KeyShape(
+        "atlassian-token",
+        "AT[ACS]TT3|ATBB[0-9A-Za-z]{8}",
+        r"AT[ACS]TT3[\w=-]{40,}|ATBB[0-9A-Za-z]{32}",
+    ),
+    KeyShape("shopify-token", "shp[a-z]{2}_", "shp[a-z]{2}_[0-9a-fA-F]{32}"),
+    KeyShape(
+        "vercel-token", "vc[aikpr]_[0-9A-Za-z]{8}", r"vc[aikpr]_(?=[A-Za-z]*\d)[0-9A-Za-z]{24,}"
+    ),
     KeyShape("supabase-key", "sbp_|sb_secret_", r"sbp_[0-9a-f]{40}|sb_secret_[\w-]{20,}"),
 )
 

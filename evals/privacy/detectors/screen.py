@@ -18,8 +18,6 @@ from evals.privacy.detectors.secrets import SECRETS, KeyBlocks
 DETECTORS: dict[str, Detector | KeyBlocks] = {d.kind: d for d in (*PII, *SECRETS, *KEYS)}
 PII_KINDS = tuple(detector.kind for detector in PII)
 SECRET_KINDS = tuple(detector.kind for detector in (*SECRETS, *KEYS))
-FORMED = tuple(kind for kind in SECRET_KINDS if kind not in ("password", "private-key"))
-"""Kinds of secrets that are recognized by their form, without the words around them."""
 
 
 class HintSet(Protocol):
@@ -75,8 +73,8 @@ def build_screen(kinds: tuple[str, ...]) -> Screen:
 
 
 def may_be_key(text: str) -> bool:
-    """Whether a short text, such as an id, may contain a secret recognized by its form."""
-    return bool(build_screen(FORMED).match_kinds(text))
+    """Whether a short text, such as an id, may contain a secret."""
+    return bool(build_screen(SECRET_KINDS).match_kinds(text))
 
 
 def translate_hint(detector: Detector | KeyBlocks) -> str:

@@ -70,6 +70,13 @@ KEYS = [
     ("notion-token", "ntn_", draw_text(LETTERS, 46)),
     ("linear-key", "lin_api_", draw_text(LETTERS, 40)),
     ("supabase-key", "sbp_", draw_text(HEX, 40)),
+    ("atlassian-token", "ATATT3", f"xFfGF0{draw_text(LETTERS, 172)}=1A2B3C4D"),
+    ("atlassian-token", "ATCTT3", f"xFfGN0{draw_text(LETTERS, 172)}=1A2B3C4D"),
+    ("atlassian-token", "ATBB", draw_text(LETTERS, 32)),
+    ("shopify-token", "shpat_", draw_text(HEX, 32)),
+    ("shopify-token", "shpss_", draw_text(HEX, 32)),
+    ("vercel-token", "vcp_", draw_text(LETTERS, 56)),
+    ("vercel-token", "vck_", draw_text(LETTERS, 56)),
     ("supabase-key", "sb_secret_", draw_text(LETTERS, 31)),
 ]
 NAMED = [pytest.param(*key, id=f"{key[0]} {key[1]}") for key in KEYS]
@@ -83,6 +90,7 @@ LOOK_ALIKES = [
     "langsmith: lsv2_pt_<your key>; ls__init__ and ls__all",
     "gsk_tests, gsk_short1, pplx-api, r8_short, tvly-dev, pcsk_env, dapi2 and dapinotahexvalue",
     "AIzawa Kenji lives here; AIza is a beginning",
+    "ATATT3 begins a token, ATBBABLE; shpat_your_token, shp_id; vcp_proxies_by_name_host, vcr_py",
     "ya29.md, ghp_short, github_pat_ is a prefix, glpat-x, xoxb-your-token, xapp-1-x",
     "The id 3f2b8c1e-9a77-4d0e-8f55-0a1b2c3d4e5f, 85c2b1e7f3a9c81be7d24c05a6f00b19c81be7d2",
     "the model ask-anything-2024-07-18-preview-with-long-name answered",
@@ -106,6 +114,17 @@ def test_a_key_is_found_and_redacted_whole(kind: str, begins: str, rest: str) ->
 def test_a_look_alike_of_a_key_stays(text: str) -> None:
     """Names of functions, variables and packages, placeholders and hashes are not keys."""
     assert detectors.find_all(text, SECRET_KINDS) == []
+
+
+@pytest.mark.parametrize(
+    "given", ["password=kx7TqLm29Pz", "pwd: kx7TqLm29Pz", "s1 token=ab12cd34ef"]
+)
+def test_an_id_that_holds_a_password_is_hashed(given: str, tmp_path: Path) -> None:
+    """A session whose id is what somebody typed into a login form does not show it."""
+    privacy = PrivacyFilter(Catalog(root=tmp_path), key=b"k" * 32)
+    assert privacy.hash_identity(given).startswith("id-")
+    assert privacy.hash_identity("reset-password-2026") == "reset-password-2026"
+    assert privacy.hash_identity("token-7f3a9c81be7d24c0") == "token-7f3a9c81be7d24c0"
 
 
 def test_an_id_that_is_a_key_is_hashed(tmp_path: Path) -> None:
