@@ -11,6 +11,7 @@ import dataclasses
 import fcntl
 import functools
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -101,11 +102,13 @@ class Lake:
     def open(self) -> Lake:
         """Makes the folder, for its owner alone, and checks its schema version.
 
+        One that can only be read is left as it is.
+
         Raises:
             LakeError: another version of Andon wrote it.
         """
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in RESTRICTED:
+        for name in RESTRICTED if self.is_writable() else ():
             (self.home / name).mkdir(mode=0o700, exist_ok=True)
             (self.home / name).chmod(0o700)
         if not (self.home / "schema.json").exists():
@@ -125,6 +128,11 @@ class Lake:
         """Whether there is a home of this schema version; creates nothing."""
         path = self.home / "schema.json"
         return path.exists() and read_schema_version(self.home) == SCHEMA_VERSION
+
+    def is_writable(self) -> bool:
+        """Whether this user may write to the home, and its disk can be written."""
+        by_effective = os.access in os.supports_effective_ids
+        return os.access(self.home, os.W_OK, effective_ids=by_effective)
 
     def contains(self, path: Path) -> bool:
         """Whether a file is in the home."""

@@ -35,8 +35,12 @@ def open_temporary_folder(lake: Lake) -> Generator[Path]:
 
 
 def open_unnamed_file(lake: Lake) -> int:
-    """Returns a descriptor of a new file without a name, which ends with the process."""
-    descriptor, path = tempfile.mkstemp(dir=lake.make_folder(FOLDER))
+    """Returns a descriptor of a new file without a name, which ends with the process.
+
+    Of a home that can only be read, the file is in the machine's folder for temporary files.
+    """
+    folder = lake.make_folder(FOLDER) if lake.is_writable() else None
+    descriptor, path = tempfile.mkstemp(dir=folder)
     os.unlink(path)  # noqa: PTH108  the name only: the file lives while it is open
     return descriptor
 

@@ -51,7 +51,7 @@ def check_catalog(lake: Lake, catalog: Catalog, *, anew: bool = False) -> Catalo
     problems = None if anew else read_findings(lake, basis)
     if problems is None:
         problems = list(find_problems(catalog))
-        if lake.is_open():  # checking a catalog creates no home
+        if lake.is_open() and lake.is_writable():  # checking a catalog creates no home
             write_findings(lake, basis, problems)
     return catalog.with_problems(problems)
 

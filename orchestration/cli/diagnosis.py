@@ -127,6 +127,8 @@ def check_inbox(settings: Settings, catalog: Catalog) -> Iterator[Finding]:
 def describe_home(home: Path) -> Finding:
     """Describes the data folder; a missing one is no error before the first run."""
     if home.is_dir():
+        if not Lake(home).is_writable():
+            return Finding("warn", "home", f"{home}: can only be read; runs need to write to it")
         if home.stat().st_mode & 0o077:
             problem = f"other users of this machine can look into {home}; run `chmod 700 {home}`"
             return Finding("warn", "home", problem)

@@ -30,8 +30,10 @@ from orchestration.cli import (
     reports,
     upkeep,
 )
+from orchestration.cli.disk_errors import describe_disk_error
 from orchestration.cli.options import INFRASTRUCTURE, USAGE, fail
 from orchestration.runtime import interrupts, terminal
+from orchestration.settings import read_settings
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
 """The exit code where whoever read our output, such as `head`, has enough, as in shells."""
@@ -115,8 +117,13 @@ class Andon(click.Group):
             fail(USAGE, f"{error}{rest}")
         except OtherContents as error:
             fail(USAGE, str(error))
-        except (LakeError, SourceError, OSError) as error:
+        except (LakeError, SourceError) as error:
             fail(INFRASTRUCTURE, str(error))
+        except Exception as error:
+            words = describe_disk_error(error, str(read_settings().home))
+            if words is None and not isinstance(error, OSError):
+                raise
+            fail(INFRASTRUCTURE, words or str(error))
 
 
 @click.group(cls=Andon, context_settings={"help_option_names": ["-h", "--help"]})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable
 from datetime import date
@@ -178,11 +179,24 @@ def read_options(
     if labels:
         os.environ["ANDON_LABELS"] = os.pathsep.join(str(path.absolute()) for path in labels)
     settings = read_settings()
-    if not is_utf8(str(settings.home)):
-        fail(
-            USAGE, f"--home {settings.home}: its name is not UTF-8, which Parquet needs; rename it"
-        )
+    if problem := find_path_problem(str(settings.home)):
+        fail(USAGE, f"--home {settings.home}: {problem}; rename the folder, or choose another")
     return settings
+
+
+MISREAD = re.compile(r"[\[*?\\]|%[0-9A-Fa-f]{2}")
+"""What a path may not contain: Dagster and DuckDB take patterns, and Dagster SQLite's addresses."""
+
+
+def find_path_problem(path: str) -> str | None:
+    """Returns why a path cannot be a home's; None where it can."""
+    if not is_utf8(path):
+        return "its name is not UTF-8, which Parquet needs"
+    if found := MISREAD.search(path):
+        return (
+            f"its path contains `{found[0]}`, which Dagster or DuckDB would read as something else"
+        )
+    return None
 
 
 def describe_problem(problem: Problem) -> str:

@@ -22,6 +22,6 @@ def add_kinds(lake: Lake, declared: Kinds) -> Kinds:
     """Adds what applications declare; returns the kinds of all, broken ones included."""
     before = lake.read_document(NAME, parse_kinds) or {}
     after: Kinds = {**before, **declared}
-    if after != before:
+    if after != before and lake.is_writable():
         lake.replace_document(NAME, after)
     return after
