@@ -145,7 +145,8 @@ def import_intake(
         intake: what is imported.
         now: the present.
         report: called with what is being done.
-        warn: called with each refused row of a labels file, of many with the first ones.
+        warn: called with each refused row of a labels file, of many with the first ones, and with
+            the number of rows without a verdict.
 
     Returns:
         A message for each source that could not be pulled, and for each file that was not read.
@@ -155,6 +156,8 @@ def import_intake(
     for file in add_labels(lake, catalog, intake.labels, now):
         for line in file.describe_refused(most=SHOWN_ROWS):
             warn(f"label refused: {line}")
+        if file.blank and not file.was_added_before:
+            warn(f"{file.path}: rows of people without a verdict, left out: {file.blank:,}")
     collect_batches(lake, catalog, now)
     return failures
 
@@ -192,11 +195,13 @@ def import_exports(
 
     Raises:
         CatalogError: the catalog's inbox is needed and does not exist.
+        OtherContents: it is the demo's, and the home has a team's files.
     """
     from evals.ingest import inbox
 
     if intake.inbox is None:
         catalog.require_inbox()
+        keep_demo_out(lake, catalog)
     result = inbox.import_inbox(
         lake,
         catalog,
@@ -207,6 +212,25 @@ def import_exports(
         report=report,
     )
     return result.failures
+
+
+def keep_demo_out(lake: Lake, catalog: Catalog) -> None:
+    """Checks that the demo's traces enter no home whose first files were a team's.
+
+    Such files may have come by an import without a catalog of the team's own, refused rows and all.
+
+    Raises:
+        OtherContents: they would.
+    """
+    if not catalog.demo:
+        return
+    from evals.ingest import inbox
+    from evals.storage.documents.home_contents import refuse_demo
+    from evals.storage.documents.inbox_files import read_inbox_files
+
+    names = {file.name for file in read_inbox_files(lake).values()}
+    if names and names.isdisjoint(path.name for path in inbox.list_inbox(catalog.inbox)):
+        refuse_demo(lake)
 
 
 def add_labels(

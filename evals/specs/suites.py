@@ -5,6 +5,7 @@ What a check does is in `evals.evaluators`.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -13,6 +14,9 @@ from evals.records import AnnotatorKind, Json
 from evals.specs.call_limits import Sample
 from evals.specs.label_rules import LabelRules, Meaning, Pool, refuse_contradiction
 from evals.specs.spec import NAME, Name, Reads, Spec
+
+EXPECTED_CHECK = "expected one evaluator, such as `assertion: contains`"
+BY_PEOPLE = "; where people judge, leave `check` out and write `recorded: true`"
 
 
 class Check(Spec):
@@ -28,15 +32,21 @@ class Check(Spec):
     @classmethod
     def read_kind(cls, value: Json) -> Json:
         """Takes the one key that is neither `params` nor `gold` as the kind."""
-        if not isinstance(value, dict) or {"kind", "name"} <= value.keys():
+        if not isinstance(value, dict):
+            raise ValueError(f"{EXPECTED_CHECK}; found `{value}`{BY_PEOPLE}")
+        if {"kind", "name"} <= value.keys():
             return value
         keys = [key for key in value if key not in ("params", "gold")]
         named = [key for key in keys if value[key] is not None]
         if len(named) != 1:
             names = f"found {', '.join(map(str, keys))}" if keys else "found none"
-            raise ValueError(f"expected one evaluator, such as `assertion: contains`; {names}")
+            raise ValueError(f"{EXPECTED_CHECK}; {names}")
+        kind, name = named[0], value[named[0]]
+        if type(kind) is not str or type(name) is not str:
+            found = f"`{kind}: {json.dumps(name, default=str)}`"
+            raise ValueError(f"{EXPECTED_CHECK}, both of them words; found {found}{BY_PEOPLE}")
         rest = {key: value[key] for key in ("params", "gold") if key in value}
-        return {"kind": named[0], "name": value[named[0]], **rest}
+        return {"kind": kind, "name": name, **rest}
 
     def name_of(self, kind: str) -> str | None:
         """Returns its name under a kind's key; None where it is of another kind."""

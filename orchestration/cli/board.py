@@ -30,6 +30,7 @@ from evals.storage.night_state import ProvisionalNight, list_provisional_nights
 from evals.storage.report_files import locate_board_page
 from evals.validation.row_summary import RowSummary
 from orchestration.cli import row_notes, shortfalls
+from orchestration.cli.row_notes import count_of
 from orchestration.runtime.console import open_stdout
 
 SHOWN_NIGHTS = 14
@@ -95,7 +96,8 @@ def draw_board(lake: Lake, outcome: Outcome) -> None:
     scored = sum(row.scored for report in reports for row in select_whole_results(report))
     evaluated = f"{count_nights(len(outcome.due))} evaluated" if outcome.due else "nothing new"
     page = locate_board_page(lake)
-    console.print(f" {evaluated}: {outcome.calls} model calls; {scored:,} scores in these reports")
+    calls, scores = count_of(outcome.calls, "model call"), count_of(scored, "score")
+    console.print(f" {evaluated}: {calls}; {scores} in these reports")
     due = [report for report in reports if report.date in outcome.due]
     print_lines(unasked.describe() for unasked in shortfalls.list_unasked(due))
     print_lines(shortfalls.describe_bounds(due))
@@ -217,7 +219,7 @@ def draw_report(report: Report, *, slices: bool = False) -> None:
         console.print(build_counts_table([r for r in report[results.SECTION] if not r.is_whole]))
     else:
         parts = len({row.slice for row in report[results.SECTION] if not row.is_whole})
-        console.print(f" {parts} slices: --slices shows them")
+        console.print(f" {count_of(parts, 'slice')}: --slices shows them")
 
 
 def describe_unanswered(report: Report) -> Iterator[str]:
@@ -244,8 +246,8 @@ def describe_agreement(report: Report) -> Iterator[str]:
         if row.n:
             passes, fails = row.tp + row.fn, row.tn + row.fp
             yield (
-                f"{name} against {row.n:,} labels: passes {row.tp:,} of {passes:,} that people "
-                f"passed, fails {row.tn:,} of {fails:,} that people failed"
+                f"{name} against {count_of(row.n, 'label')}: passes {row.tp:,} of {passes:,} that "
+                f"people passed, fails {row.tn:,} of {fails:,} that people failed"
                 f"{'' if row.usable else '; too little agreement to decide'}"
             )
         if row.noise and row.noise.rate is not None:
@@ -313,7 +315,7 @@ def describe_probe(probed: CallsResult | None) -> Iterator[str]:
     """Describes the number of calls that a probe made, and why it made no more."""
     if not probed:
         return
-    yield f"the probe made {probed.calls} calls; their answers are kept"
+    yield f"the probe made {count_of(probed.calls, 'call')}; their answers are kept"
     match probed.rest:
         case Skip(reason):
             yield f"it made no more: {reason}"
@@ -329,7 +331,7 @@ def describe_total(rows: Sequence[PlannedNight], left: dict[str, BudgetLeft]) ->
     bases = sorted({row.basis for row in calling})
     basis = f", estimated from {' and '.join(bases)}" if bases else ""
     calls = sum(row.calls for row in calling)
-    yield f"{calls} model calls in all, US$ {describe_cost(rows)}{basis}"
+    yield f"{count_of(calls, 'model call')} in all, US$ {describe_cost(rows)}{basis}"
     failed = Counter[str]()
     for row in calling:
         failed.update(row.failed_before)

@@ -91,7 +91,7 @@ def describe_outcome(file: FileExplanation) -> Iterator[str]:
             f"refuse {count_rows(refused)}"
         )
     for count, outcome in (
-        (file.duplicates, "repeat or complete another trace"),
+        (file.duplicates, "repeating or completing another trace"),
         (file.waiting, "would wait: their night has not begun, or their catalog is broken"),
         (file.left_out, "would be left out by `where` of a mapping"),
     ):

@@ -134,9 +134,10 @@ def print_imported(settings: Settings, imported: Sequence[ImportedFile]) -> None
 
     for row, is_known in imported:
         again = " (imported before)" if is_known else ""
-        labels = f", {row.labels} labels" if row.labels else ""
+        labels = f", {row_notes.count_of(row.labels, 'label')}" if row.labels else ""
         terminal.print_line(
-            f"{row.name}: {row.read} rows, {row.refused} in quarantine{labels}{again}"
+            f"{row.name}: {row_notes.count_rows(row.read)}, {row.refused:,} in quarantine"
+            f"{labels}{again}"
         )
     lake, catalog = settings.open_lake(), settings.load_catalog()
     summary = summarize_files(lake, catalog, [file.row for file in imported])

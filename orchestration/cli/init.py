@@ -114,10 +114,11 @@ def describe_input(export: InspectedExport) -> str:
 def describe_export(export: InspectedExport) -> Iterator[str]:
     """Describes an export in lines: its format, columns with examples, and the guessed mapping."""
     from evals.onboarding.columns import show_example
+    from orchestration.cli.row_notes import count_of
 
     form = export.format or "no known format"
     encoding = f", {export.encoding}" if export.encoding else ""
-    yield f"{export.path}: {form}{encoding}, {len(export.traces):,} traces looked at"
+    yield f"{export.path}: {form}{encoding}, {count_of(len(export.traces), 'trace')} looked at"
     if not (export.columns or export.traces or export.refused or export.skipped):
         yield "  it has no rows"
         return
@@ -178,7 +179,9 @@ def describe_assumptions(export: InspectedExport) -> Iterator[str]:
 
 def describe_application(application: FirstApplication) -> Iterator[str]:
     """Describes an application in lines: each check with its pass rate on the exports."""
-    yield f"{application.name}: {application.traces:,} traces"
+    from orchestration.cli.row_notes import count_of
+
+    yield f"{application.name}: {count_of(application.traces, 'trace')}"
     for suggestion in application.suggestions:
         rate = suggestion.rate
         share = f"{rate.passed / rate.decided:6.1%}" if rate.decided else "  none"

@@ -72,6 +72,8 @@ def show_labels(settings: Settings, *, as_json: bool) -> None:
 
 def describe_counts(row: AppLabels) -> str:
     """Returns the counts of an application's labels in words."""
+    from orchestration.cli.row_notes import count_of
+
     counts = row.counts
     reasons = {
         "corrected by their annotators": counts.corrected,
@@ -80,7 +82,9 @@ def describe_counts(row: AppLabels) -> str:
         "on a dimension the suite does not have": counts.unknown_dimension,
     }
     others = "".join(f"; {n:,} {reason}" for reason, n in reasons.items() if n)
-    return f"{row.app}: {counts.counted:,} labels count, of {counts.traces:,} traces{others}"
+    labels = count_of(counts.counted, "label")
+    verb = "counts" if counts.counted == 1 else "count"
+    return f"{row.app}: {labels} {verb}, of {count_of(counts.traces, 'trace')}{others}"
 
 
 @labels.command("export")

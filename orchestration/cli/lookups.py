@@ -45,6 +45,16 @@ def check_app(settings: Settings, lake: Lake, app: str | None) -> None:
         fail(USAGE, f"no application {app!r}; {suggest_name(app, names)}")
 
 
+def is_declared(settings: Settings, app: str) -> bool:
+    """Whether the catalog has an application; false where none of it can be read."""
+    from evals.specs import CatalogError
+
+    with contextlib.suppress(CatalogError):
+        catalog = settings.load_catalog()
+        return app in catalog.apps or app in catalog.broken
+    return False
+
+
 def suggest_name(name: str, names: Iterable[str]) -> str:
     """Suggests the names most similar to an unknown one, or else lists all names."""
     names = sorted(names)
@@ -57,8 +67,8 @@ def suggest_name(name: str, names: Iterable[str]) -> str:
 def find_report(settings: Settings, lake: Lake, app: str, only: date | None) -> Report:
     """Finds the current report of an application's night, by default its last.
 
-    Ends the command where there is none: with the usage code for an application that does not
-    exist or has no report at all, else with the infrastructure code and what is missing.
+    Ends the command where there is none: with the usage code for an application that nobody
+    declares and that has no report at all, else with the infrastructure code and what is missing.
     """
     from evals.reports.archive import read_current_reports
     from orchestration.cli.row_notes import explain_absence as describe_refused
@@ -67,7 +77,8 @@ def find_report(settings: Settings, lake: Lake, app: str, only: date | None) -> 
     reports = [report for report in read_current_reports(lake) if report.app == app]
     if not reports:
         without = f"no report of {app} yet; `andon nightly` writes one once it has traces"
-        fail(USAGE, without + describe_refused(lake, app))
+        code = INFRASTRUCTURE if is_declared(settings, app) else USAGE
+        fail(code, without + describe_refused(lake, app))
     wanted = [report for report in reports if only in (None, report.date)]
     if not wanted and only:
         nights = [report.date for report in reports]

@@ -79,12 +79,16 @@ def print_deletion(
         done: what was deleted, by place; None when nothing was.
         outside: files that Andon did not write and does not delete.
     """
+    from orchestration.cli.row_notes import count_of
+
     count = sum(traces.values())
-    nights = f" in {len(traces)} nights" if count else ""
+    nights = f" in {count_of(len(traces), 'night')}" if count else ""
     if done is None:
-        terminal.print_line(f"{count} traces{nights} would be deleted for good; add --yes to do it")
+        terminal.print_line(
+            f"{count_of(count, 'trace')}{nights} would be deleted for good; add --yes to do it"
+        )
     else:
-        terminal.print_line(f"{count} traces{nights} deleted")
+        terminal.print_line(f"{count_of(count, 'trace')}{nights} deleted")
         for place, number in done.items():
             if number and place != "left":
                 terminal.print_line(f"  {place}: {number}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration.cli.lookups import check_app, find_report, open_existing
+from orchestration.cli.lookups import check_app, find_report, is_declared, open_existing
 from orchestration.cli.options import (
     DAY,
     GATES,
@@ -89,18 +89,27 @@ def describe_gate(
 
 
 def refuse_missing_night(settings: Settings, lake: Lake, app: str, only: date | None) -> None:
-    """Fails where the night to judge, by default the last one that was due, has no report."""
+    """Fails where the night to judge, by default the last one that was due, has no report.
+
+    Of an application that the catalog does not declare every night is due.
+    """
     from evals.reports.archive import read_current_reports
-    from evals.reports.missing_nights import find_missing_nights
+    from evals.reports.missing_nights import find_last_night, find_missing_nights
     from orchestration.cli.row_notes import explain_absence
 
-    now = datetime.now(UTC)
+    now, catalog = datetime.now(UTC), settings.load_catalog()
     missing = {
-        night.date: night
-        for night in find_missing_nights(lake, settings.load_catalog(), now)
-        if night.app == app
+        night.date: night for night in find_missing_nights(lake, catalog, now) if night.app == app
     }
     reported = {report.date for report in read_current_reports(lake) if report.app == app}
+    last = find_last_night(catalog, now)
+    if not only and max(reported, default=last) < last and not is_declared(settings, app):
+        fail(
+            INFRASTRUCTURE,
+            f"no report of {app} for {last}: no traces of that night arrived, and {catalog.root} "
+            f"does not declare it; name its catalog with --catalog, or a night with --date; the "
+            f"last report is of {max(reported)}",
+        )
     night = missing.get(only or max({*missing, *reported}, default=date.min))
     if night:
         fail(INFRASTRUCTURE, f"{night.describe()}{explain_absence(lake, app, night.date)}")

@@ -13,7 +13,7 @@ from evals import pipeline
 from evals.calls.stop import Stop
 from evals.records import digest
 from evals.runs.runner import Tally
-from evals.specs import Evaluator
+from evals.specs import Catalog, Evaluator
 from orchestration.runtime import interrupts, pin_checks
 from orchestration.runtime.deployment import UNDECLARED, Deployment, build_tags
 from orchestration.runtime.metadata import (
@@ -70,6 +70,14 @@ def build_asset_key(evaluator: str) -> dg.AssetKey:
     return dg.AssetKey(["scores", evaluator.replace(".", "__").replace("-", "_")])
 
 
+def find_shared_name(catalog: Catalog, app: str, evaluator: str) -> str:
+    """Finds the name by which an evaluator has its asset; undeclared applications share one."""
+    own = f"{app}."
+    if app in catalog.apps or not evaluator.startswith(own):
+        return evaluator
+    return f"{UNDECLARED}.{evaluator.removeprefix(own)}"
+
+
 def list_score_keys(deployment: Deployment) -> list[dg.AssetKey]:
     """Returns the assets of all evaluators."""
     return [build_asset_key(name) for name in deployment.evaluators]
@@ -123,14 +131,19 @@ def score_nights(
         iterate_nights("evaluating", nights),
         context.run.run_id,
         datetime.now(UTC),
-        includes=lambda evaluator: build_asset_key(evaluator.name).to_user_string() in selected,
+        includes=lambda evaluator: (
+            build_asset_key(
+                find_shared_name(catalog, evaluator.app, evaluator.name)
+            ).to_user_string()
+            in selected
+        ),
         stop=stop,
         expect=Progress.expect,
         progress=Progress.count_calls,
     )
     tallies: dict[str, list[Tally]] = defaultdict(list)
     for tally in done:
-        tallies[tally.evaluator].append(tally)
+        tallies[find_shared_name(catalog, tally.app, tally.evaluator)].append(tally)
     return tallies
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from evals.pipeline import claim_home
+from evals.pipeline import Intake, claim_home, import_exports, keep_demo_out
 from evals.specs import Catalog
 from evals.storage.documents.home_contents import OtherContents, read_contents
+from evals.storage.documents.inbox_files import InboxFile, add_inbox_files, read_inbox_files
 from evals.storage.lake import Lake
 from tests.evals.reports import report_bodies as bodies
 
@@ -47,3 +49,28 @@ def test_an_older_home_is_known_by_its_reports(
     monkeypatch.setattr("evals.reports.archive.read_current_reports", lambda lake: reports)
     with pytest.raises(OtherContents):
         claim_home(lake, refused)
+
+
+def test_the_demo_enters_no_home_whose_files_are_a_team_s(tmp_path: Path) -> None:
+    """An import without a catalog claims nothing, and all its rows may be refused."""
+    lake = Lake(tmp_path / "home").open()
+    inbox = tmp_path / "demo"
+    inbox.mkdir()
+    (inbox / "traces.jsonl").write_text("{}")
+    demo = DEMO.model_copy(update={"inbox": inbox})
+    add_inbox_files(lake, [InboxFile("a" * 64, "export.csv", "csv", 9, 2, 2, [])])
+    with pytest.raises(OtherContents, match="--catalog"):
+        import_exports(lake, demo, Intake(), datetime(2026, 10, 1, tzinfo=UTC))
+    assert [file.name for file in read_inbox_files(lake).values()] == ["export.csv"]
+
+
+def test_a_demo_s_home_takes_its_own_files_again(tmp_path: Path) -> None:
+    """A file imported beside the demo's does not end the demo."""
+    lake = Lake(tmp_path / "home").open()
+    inbox = tmp_path / "demo"
+    inbox.mkdir()
+    (inbox / "traces.jsonl").write_text("{}")
+    names = ("traces.jsonl", "mine.csv")
+    files = [InboxFile(name[0] * 64, name, "csv", 9, 2, 2, []) for name in names]
+    add_inbox_files(lake, files)
+    keep_demo_out(lake, DEMO.model_copy(update={"inbox": inbox}))

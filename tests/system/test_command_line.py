@@ -69,6 +69,21 @@ def test_a_gate_says_why_a_night_has_no_report(team: Team) -> None:
     assert f"the nearest report is of {BASE}" in result.errors
 
 
+def test_a_gate_of_an_undeclared_application_judges_last_night(team: Team) -> None:
+    """Without the catalog that has its cadence, no older night stands for the last one."""
+    result = run_andon("gate", "--app", "hello", "--home", team.home)
+    assert result.code == 4
+    assert "does not declare it; name its catalog with --catalog" in result.errors
+
+
+def test_a_gate_of_a_declared_application_without_a_report_is_infrastructure(
+    team: Team, tmp_path: Path
+) -> None:
+    """Its first export may have been refused as a whole: no usage error."""
+    words = ("--home", tmp_path, "--catalog", team.catalog)
+    assert run_andon("gate", "--app", "hello", *words).code == 4
+
+
 @pytest.mark.parametrize(
     "words",
     [

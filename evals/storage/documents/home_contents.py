@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, NoReturn, get_args
 
 from evals.storage.lake import Lake
 
@@ -27,11 +27,20 @@ def claim_contents(lake: Lake, present: Contents | None, wanted: Contents) -> No
         OtherContents: the home has the other's data.
     """
     if present == "team" and wanted == "demo":
-        raise OtherContents(
-            f"{lake.home} holds a team's data, and the catalog is the demo's; "
-            "name yours with --catalog, or another folder with --home"
-        )
+        refuse_demo(lake)
     if present == "demo" and wanted == "team":
         raise OtherContents(f"{lake.home} holds the demo's data; name another folder with --home")
     if read_contents(lake) is None:
         lake.replace_document(NAME, {"contents": wanted})
+
+
+def refuse_demo(lake: Lake) -> NoReturn:
+    """Refuses the demo's catalog for a home that has a team's data.
+
+    Raises:
+        OtherContents: always; the message names the remedy.
+    """
+    raise OtherContents(
+        f"{lake.home} holds a team's data, and the catalog is the demo's; "
+        "name yours with --catalog, or another folder with --home"
+    )

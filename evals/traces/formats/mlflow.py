@@ -98,7 +98,7 @@ def read_item(item: Object, place: Place) -> Iterator[Item]:
     trace_id = to_text(find_value(info, IDS))
     spans = [build_span(each, trace_id, place.line) for each in list_objects(given)]
     trace_id = require_trace_id(trace_id or (spans[0].trace_id if spans else ""), "trace_id")
-    yield from read_assessments(info.get("assessments"), trace_id)
+    yield from read_assessments(info.get("assessments"), trace_id, place.line)
     yield from complete_root(spans, build_root(info, data, trace_id, place.line))
 
 

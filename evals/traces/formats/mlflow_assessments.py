@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from evals.records import AnnotatorKind, Json, Label
+from evals.records import AnnotatorKind, Json, Label, NonAnswer
 from evals.traces.rows import canonical
 from evals.traces.spans.observations import (
     Object,
@@ -23,10 +23,11 @@ SOURCES: dict[str, AnnotatorKind] = {"HUMAN": "human", "LLM_JUDGE": "judge", "AI
 NAMES = ("assessment_name", "name")
 
 
-def read_assessments(value: Json, trace_id: str) -> Iterator[Label]:
+def read_assessments(value: Json, trace_id: str, line: int) -> Iterator[Label | NonAnswer]:
     """Yields a label for each feedback; one that was replaced since is left out.
 
-    A judge's or a rule's feedback without a value is an error of theirs, which is counted.
+    A judge's or a rule's feedback without a value is an error of theirs, which is counted, as is
+    one without a name and a person's without a value.
     """
     for item in list_objects(parse_literal(value)):
         feedback = parse_object(item.get("feedback"))
@@ -43,8 +44,7 @@ def read_assessments(value: Json, trace_id: str) -> Iterator[Label]:
             kind,
             to_text(item.get("rationale")),
         )
-        if label:
-            yield label
+        yield canonical.name_missing(label, line)
 
 
 def read_verdict(value: Json) -> Json:

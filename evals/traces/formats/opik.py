@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from evals.records import Json, Label
+from evals.records import Json
 from evals.traces.files.documents import list_key_paths
 from evals.traces.files.streams import Line
 from evals.traces.files.strict_json import Refused
@@ -141,9 +141,9 @@ def read_item(item: Object, place: Place) -> Iterator[Item]:
     trace_id = to_text(row.get("trace_id")) if is_span else to_text(row.get("id"))
     require_trace_id(trace_id, "trace_id" if is_span else "id")
     span = build_span(row, trace_id, is_span, place)
-    labels: list[Label] = list(read_scores(row.get("feedback_scores"), trace_id))
+    scores = list(read_scores(row.get("feedback_scores"), trace_id, place.line))
     yield span
-    yield from labels
+    yield from scores
 
 
 def build_span(row: Object, trace_id: str, is_span: bool, place: Place) -> Span:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from evals.records import AnnotatorKind, Json, Label
+from evals.records import AnnotatorKind, Json, Label, NonAnswer
 from evals.traces.rows import canonical
 from evals.traces.spans.observations import (
     Object,
@@ -22,8 +22,8 @@ from evals.traces.spans.values import parse_literal
 SOURCES: dict[str, AnnotatorKind] = {"ui": "human", "online_scoring": "judge"}
 
 
-def read_scores(value: Json, trace_id: str) -> Iterator[Label]:
-    """Yields the labels of the scores of a trace or a span; none for a score without a value."""
+def read_scores(value: Json, trace_id: str, line: int) -> Iterator[Label | NonAnswer]:
+    """Yields the labels of the scores of a trace or a span; counts those that are none."""
     for score in list_objects(parse_literal(value)):
         authors = parse_object(score.get("value_by_author"))
         entries = [
@@ -33,8 +33,7 @@ def read_scores(value: Json, trace_id: str) -> Iterator[Label]:
         ]
         for entry in entries or [score]:
             label = read_score(to_text(score.get("name")), entry, trace_id)
-            if label:
-                yield label
+            yield canonical.name_missing(label, line)
 
 
 def read_score(name: str, entry: Object, trace_id: str) -> Label | None:

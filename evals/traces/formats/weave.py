@@ -94,7 +94,7 @@ def read_item(item: Object, place: Place) -> Iterator[Item]:
     yield build_span(row, trace_id, place)
     summary = parse_object(parse_object(row.get("summary")).get("weave"))
     for source in (summary.get("feedback"), row.get("feedback")):
-        yield from read_feedback(source, trace_id)
+        yield from read_feedback(source, trace_id, place.line)
 
 
 def build_span(row: Object, trace_id: str, place: Place) -> Span:

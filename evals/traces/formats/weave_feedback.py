@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from evals.records import AnnotatorKind, Json, Label
+from evals.records import AnnotatorKind, Json, Label, NonAnswer
 from evals.traces.rows import canonical
 from evals.traces.spans.observations import (
     Object,
@@ -27,18 +27,21 @@ SCORES = ("passed", "score", "value", "label", "correct", "flagged")
 """Keys of a scorer's output that hold its verdict, where it is an object."""
 
 
-def read_feedback(value: Json, trace_id: str) -> Iterator[Label]:
-    """Yields the labels of the feedback on a call."""
+def read_feedback(value: Json, trace_id: str, line: int) -> Iterator[Label | NonAnswer]:
+    """Yields the labels of the feedback on a call; counts what is none."""
     for item in list_objects(parse_literal(value)):
         kind, dimension = describe_type(to_text(item.get("feedback_type")))
         payload = parse_object(item.get("payload"))
         person = to_text(find_value(item, ("creator", "wb_user_id")))
         note = to_text(find_value(payload, ("reason", "explanation", "comment")))
-        for part, verdict in list_verdicts(payload):
+        verdicts = list_verdicts(payload)
+        if not verdicts:
+            yield canonical.name_missing(None, line)
+        for part, verdict in verdicts:
             name = f"{dimension}.{part}" if part else dimension
             annotator = person if kind == "human" else f"weave-{dimension}"
-            if label := canonical.make_label(trace_id, name, verdict, annotator, kind, note):
-                yield label
+            label = canonical.make_label(trace_id, name, verdict, annotator, kind, note)
+            yield canonical.name_missing(label, line)
 
 
 def describe_type(name: str) -> tuple[AnnotatorKind, str]:

@@ -310,6 +310,11 @@ def make_label(
     return Label(trace_id, dimension[:MAX_ID], None if is_empty else verdict, name, kind, critique)
 
 
+def name_missing(label: Label | None, line: int) -> Label | NonAnswer:
+    """Returns a label, or in place of none a row to count: its score lacks a name or a verdict."""
+    return label or NonAnswer(line, "score without a name or a verdict")
+
+
 class ChosenTimestamp(NamedTuple):
     """When a request began, and what metadata records of an assumption; empty without one."""
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 import orjson
 
-from evals.records import Json, Label, Refusal, Trace
+from evals.records import Json, Label, NonAnswer, Refusal, Trace
 from evals.traces.files.streams import Line
 from evals.traces.files.strict_json import Refused
 from evals.traces.rows import canonical
@@ -22,7 +22,7 @@ from evals.traces.spans.span_rows import collect_garbage_seldom, format_spans
 from evals.traces.spans.spans import Span, SpanStore
 from evals.traces.spans.trace_spans import read_trace
 
-Item: TypeAlias = Span | Label
+Item: TypeAlias = Span | Label | NonAnswer
 
 
 class Place(NamedTuple):
@@ -45,7 +45,10 @@ class ItemFormat(NamedTuple):
     list_items: Callable[[Object], list[Json]]
     """Lists the items of a row: of a page, or the row itself."""
     read_item: Callable[[Object, Place], Iterable[Item]]
-    """Yields the spans and labels of an item; raises Refused where it is none."""
+    """Yields the spans and labels of an item, and scores that are no label.
+
+    Raises Refused where it is no item.
+    """
     identify: Callable[[Object], Object]
     """Returns what identifies a refused item: its `trace_id` and `ts`, where it has them."""
     unite: Callable[[list[Span]], list[Span]] = list
@@ -86,7 +89,7 @@ def add_item(
         yield canonical.make_refusal(problem, line.raw, line.number, reading, ids)
         return
     store.add_spans((row for row in rows if isinstance(row, Span)), len(line.raw))
-    yield from (row for row in rows if isinstance(row, Label))
+    yield from (row for row in rows if not isinstance(row, Span))
 
 
 def build_united(spans: list[Span], reading: Reading, form: ItemFormat) -> ImporterOutput:

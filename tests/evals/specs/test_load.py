@@ -110,3 +110,22 @@ def test_a_catalogs_inbox_has_to_exist(tmp_path: Path) -> None:
     load_files(tmp_path, catalog="inbox: 'in/*.jsonl'\n").require_inbox()
     load_files(tmp_path, catalog="inbox: s3://bucket/in\n").require_inbox()
     load_files(tmp_path).require_inbox()
+
+
+@pytest.mark.parametrize(
+    ("check", "found"),
+    [
+        ("{human: true}", "`human: true`"),
+        ("{assertion: [contains]}", '`assertion: ["contains"]`'),
+        ("{true: contains}", '`True: "contains"`'),
+        ("human", "`human`"),
+    ],
+)
+def test_a_check_that_is_no_evaluator_is_explained(tmp_path: Path, check: str, found: str) -> None:
+    """The message shows the form of a check, what was found, and what to write for people."""
+    dimension = f"  - dimension: greets\n    question: Does it?\n    check: {check}\n"
+    catalog = load_files(tmp_path, suites__chat=f"suite: chat\ndimensions:\n{dimension}")
+    (message,) = list_messages(catalog)["chat"]
+    assert "such as `assertion: contains`" in message
+    assert f"found {found}; where people judge" in message
+    assert "`recorded: true`" in message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from evals.records import Label, Trace
+from evals.records import Label, NonAnswer, Trace
 from tests.evals.traces import span_logs
 from tests.evals.traces.test_span_logs import EXCHANGE, read, write
 
@@ -112,3 +112,28 @@ def test_braintrust_s_scores_become_labels(tmp_path: Path) -> None:
         ("tone", 0.5, "braintrust-tone", "rule", ""),
         ("length", 1, "braintrust-length", "judge", ""),
     }
+
+
+def test_scores_that_are_no_label_are_counted(tmp_path: Path) -> None:
+    """One without a name, or a person's without a verdict, is an entry of its own kind."""
+    mlflow, opik = span_logs.mlflow_trace(EXCHANGE), span_logs.opik_rows(EXCHANGE)
+    weave = span_logs.weave_calls(EXCHANGE)[:1]
+    person = {"source_type": "HUMAN", "source_id": "ann"}
+    mlflow["info"]["assessments"] = [
+        {"assessment_name": "", "source": person, "feedback": {"value": True}},
+        {"assessment_name": "right", "source": person, "feedback": {"rationale": "?"}},
+    ]
+    opik[0]["feedback_scores"] = [
+        {"name": "", "value": 1.0, "source": "ui", "created_by": "ann"},
+        {"name": "right", "value": None, "source": "ui", "created_by": "ann"},
+    ]
+    weave[0]["summary"]["weave"]["feedback"] = [
+        {"feedback_type": "wandb.annotation.right", "payload": {}, "creator": "ann"},
+        {"feedback_type": "wandb.runnable.facts", "payload": {"output": {"why": "x"}}},
+    ]
+    for rows in ([mlflow], opik, weave):
+        items = read(write(tmp_path / "rows.jsonl", rows))
+        assert not find_labels(items)
+        kinds = [item.kind for item in items if isinstance(item, NonAnswer)]
+        assert kinds == ["score without a name or a verdict"] * 2
+        assert any(isinstance(item, Trace) for item in items)
