@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
 from evals.storage.files import find_temporary_files
-from evals.storage.lake import Lake, require_safe_name
+from evals.storage.lake import HomeInUse, Lake, require_safe_name
 from evals.storage.locks import remove_free_locks
 
 FOLDER = "runs"
@@ -30,7 +31,7 @@ def delete_run_folder(lake: Lake, run_id: str) -> None:
 @contextlib.contextmanager
 def open_temporary_folder(lake: Lake) -> Generator[Path]:
     """Makes a folder that is deleted when the block ends; `delete_leftovers` deletes a dead one."""
-    with tempfile.TemporaryDirectory(dir=lake.make_folder(FOLDER)) as folder:
+    with lake.lock_home(), tempfile.TemporaryDirectory(dir=lake.make_folder(FOLDER)) as folder:
         yield Path(folder)
 
 
@@ -46,13 +47,26 @@ def open_unnamed_file(lake: Lake) -> int:
 
 
 def delete_leftovers(lake: Lake, now: float) -> None:
-    """Deletes what killed runs left: free locks, old scratch folders and old temporary files."""
+    """Deletes what killed runs left: free locks, scratch folders and old temporary files.
+
+    Whoever has a scratch folder uses the home. While nobody does, all of them are left over;
+    otherwise those are that are old.
+    """
     remove_free_locks(lake.home / "locks")
     for path in find_temporary_files(lake.home):
         with contextlib.suppress(FileNotFoundError):
             if now - path.stat().st_mtime > MAX_AGE_S:
                 path.unlink()
+    try:
+        with lake.lock_home(exclusive=True):
+            delete_run_folders(lake, until=math.inf)
+    except HomeInUse:
+        delete_run_folders(lake, until=now - MAX_AGE_S)
+
+
+def delete_run_folders(lake: Lake, until: float) -> None:
+    """Deletes the scratch folders that were last changed before a time."""
     for folder in (lake.home / FOLDER).glob("*"):
         with contextlib.suppress(FileNotFoundError):
-            if now - folder.stat().st_mtime > MAX_AGE_S:
+            if folder.stat().st_mtime < until:
                 delete_run_folder(lake, folder.name)

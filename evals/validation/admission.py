@@ -121,10 +121,11 @@ def admit_stale(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> None:
 def scratch_folder(lake: Lake) -> Generator[Path]:
     """Yields a folder for intermediate files, removed on leaving."""
     run = f"admission-{secrets.token_hex(4)}"
-    try:
-        yield make_run_folder(lake, run)
-    finally:
-        delete_run_folder(lake, run)
+    with lake.lock_home():
+        try:
+            yield make_run_folder(lake, run)
+        finally:
+            delete_run_folder(lake, run)
 
 
 def digest_basis(lake: Lake, catalog: Catalog, night: date) -> str:

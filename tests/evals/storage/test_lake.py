@@ -13,7 +13,7 @@ from evals.records import Trace, encode_canonical
 from evals.storage.files import choose_temporary_path, replace
 from evals.storage.lake import SCHEMA_VERSION, Lake, LakeError, require_safe_name
 from evals.storage.report_files import write_report
-from evals.storage.scratch import delete_leftovers, make_run_folder
+from evals.storage.scratch import delete_leftovers, make_run_folder, open_temporary_folder
 from evals.storage.tables import build_records, to_table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -88,8 +88,8 @@ def test_a_report_version_is_never_rewritten(tmp_path: Path) -> None:
     assert ((folder / "report.json").read_bytes(), (folder / "run.json").read_bytes()) == before
 
 
-def test_the_scratch_files_of_a_killed_run_are_deleted_after_a_day(tmp_path: Path) -> None:
-    """Younger ones stay, since their run may be under way."""
+def test_the_scratch_files_of_a_killed_run_are_deleted(tmp_path: Path) -> None:
+    """At the next start; while the home is in use only those of more than a day ago."""
     lake = Lake(tmp_path).open()
     dead, alive = make_run_folder(lake, "dead"), make_run_folder(lake, "alive")
     now = alive.stat().st_mtime
@@ -101,9 +101,15 @@ def test_the_scratch_files_of_a_killed_run_are_deleted_after_a_day(tmp_path: Pat
     for path, at in ((torn, now - 100_000), (written, now)):
         path.write_bytes(b"{")
         os.utime(path, (at, at))
-    delete_leftovers(lake, now)
+    with lake.lock_home():
+        delete_leftovers(lake, now)
     assert [alive.exists(), written.exists()] == [True, True]
     assert [dead.exists(), torn.exists()] == [False, False]
+    with open_temporary_folder(lake) as used:
+        delete_leftovers(lake, now)
+        assert [alive.exists(), used.exists()] == [True, True]
+    delete_leftovers(lake, now)
+    assert [alive.exists(), written.exists()] == [False, True]
 
 
 @pytest.mark.parametrize("wanted", [[], ["t0"], ["t0", "t2047", "t2048", "t5000"], ["nobody"]])

@@ -94,6 +94,6 @@ def test_the_lock_files_of_killed_holders_are_deleted(tmp_path: Path) -> None:
     dead.touch()
     with lake.lock("alive"):
         delete_leftovers(lake, time.time())
-        assert [path.name for path in (tmp_path / "locks").iterdir()] == ["alive.lock"]
+        assert [path.name for path in (tmp_path / "locks").glob("*.lock")] == ["alive.lock"]
         assert remove_free_locks(tmp_path / "locks") == 0
-    assert list((tmp_path / "locks").iterdir()) == []
+    assert list((tmp_path / "locks").glob("*.lock")) == []
