@@ -18,8 +18,8 @@ from evals.models.answer_fields import (
     require_text,
 )
 from evals.models.faults import error_from_body
-from evals.models.message_texts import find_message_text
-from evals.models.probabilities import read_first_word, read_p_yes
+from evals.models.message_texts import find_message_text, has_reasoning
+from evals.models.probabilities import is_first_token, read_first_word, read_p_yes
 from evals.models.protocol import Body, Key, ModelError, Reply, Request
 from evals.records import Json
 from evals.specs import ModelPin, Pinned, classify, is_reasoning
@@ -160,7 +160,7 @@ class Chat(Shape):
         usage = read_usage(top, "prompt_tokens", "completion_tokens")
         return Reply(
             text=text,
-            probability=read_p_yes(read_part(choice, "logprobs")) if request.yes_no else None,
+            probability=read_probability(choice, message, text) if request.yes_no else None,
             model=require_text(top["model"])[:LONGEST_NAME],
             fingerprint=parse_name(top.get("system_fingerprint")),
             created=parse_unix_time(top.get("created")),
@@ -223,6 +223,14 @@ class Responses(Shape):
             temperature=None if self.is_reasoning else request.temperature,
             seed=None,
         )
+
+
+def read_probability(choice: dict[str, Json], message: dict[str, Json], text: str) -> float | None:
+    """Returns P(yes) of a chat's answer; None where its tokens are those of its reasoning."""
+    logprobs = read_part(choice, "logprobs")
+    if has_reasoning(message) and not is_first_token(logprobs, text):
+        return None
+    return read_p_yes(logprobs)
 
 
 def list_parts(message: dict[str, Json]) -> list[dict[str, Json]]:

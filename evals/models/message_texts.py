@@ -42,6 +42,11 @@ def find_message_text(message: dict[str, Json], finish: Json) -> str:
     return require_text(message.get("content") if text == "" else text)
 
 
+def has_reasoning(message: dict[str, Json]) -> bool:
+    """Whether a message has reasoning beside its text."""
+    return any(message.get(name) for name in REASONING_FIELDS)
+
+
 def join_parts(content: Json) -> str:
     """Joins the text of a message's content; empty where it is null.
 

@@ -34,6 +34,13 @@ def read_p_yes(logprobs: dict[str, Json]) -> float | None:
     return compute_p_yes([{"token": word, "logprob": logprob} for word, logprob in first.items()])
 
 
+def is_first_token(logprobs: dict[str, Json], text: str) -> bool:
+    """Whether the log probabilities begin with the answer's text, and not with its reasoning."""
+    tokens = require_list(logprobs.get("content") or [{}])
+    word = require_text(require_object(tokens[0]).get("token", "")).strip(BLANKS)
+    return bool(word) and text.lstrip().startswith(word)
+
+
 def read_first_word(tokens: Json) -> float | None:
     """Returns P(yes) at the first token; where that is blank, at the one after it."""
     for token in map(require_object, require_list(tokens)):

@@ -285,6 +285,18 @@ def test_p_yes_is_read_from_the_tokens_of_every_tokenizer(
     assert reply.probability == (probability and pytest.approx(probability))
 
 
+@pytest.mark.parametrize(("first", "probability"), [("Hm", None), ("ĠYes", 0.75)])
+def test_p_yes_is_not_read_from_the_reasoning(first: str, probability: float | None) -> None:
+    """Where a server gives the tokens of the reasoning too, the first is none of the answer's."""
+    answer = server.build_completion({"model": "m-1"}, "Yes")
+    answer["choices"][0]["message"]["reasoning_content"] = "Hm."
+    token = {"token": first, "top_logprobs": build_candidates(Yes=0.6, No=0.2)}
+    answer["choices"][0]["logprobs"] = {"content": [token]}
+    shape = models.choose_shape(ModelPin(name="m", model="m-1"), models.Key(None))
+    reply = shape.parse_answer(YES_NO, answer)
+    assert reply.probability == (probability and pytest.approx(probability))
+
+
 @pytest.mark.parametrize(
     ("most", "sent", "code"), [(20, [20, 20], None), (5, [20, 5, 5], None),
                                (0, [20, 5, 5], "takes-no-logprobs")],
