@@ -73,6 +73,16 @@ def check_home(
         return [*files, Finding("fail", "home", str(error))]
 
 
+def check_whose(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
+    """Checks that the demo's catalog is not read beside a team's data."""
+    from evals.storage.documents.home_contents import OtherContents, check_contents
+
+    try:
+        check_contents(lake, demo=catalog.demo)
+    except OtherContents as error:
+        yield Finding("fail", "catalog", str(error))
+
+
 def check_files(home: Path, report: Listener) -> Iterator[Finding]:
     """Reads every file of the home; one that a run makes again is a warning."""
     from evals.repair.inspection import inspect_home
@@ -105,6 +115,7 @@ def check_settings(settings: Settings, *, online: bool) -> list[Finding]:
             )
             for name, code in failed.items()
         ),
+        *check_whose(lake, catalog),
         *check_inbox(settings, catalog),
         *check_pins(catalog, models.read_model_lists(lake), today),
         *check_sources(lake, catalog),

@@ -63,8 +63,12 @@ def plan(
       andon plan
       andon plan --evaluator faithful-summary --from 2026-10-01 --json
     """
-    broken = print_problems(settings.load_catalog())
-    chosen = nights.select(open_existing(settings).list_nights("traces"))
+    from evals.storage.documents.home_contents import check_contents
+
+    lake, catalog = open_existing(settings), settings.load_catalog()
+    check_contents(lake, demo=catalog.demo)
+    broken = print_problems(catalog)
+    chosen = nights.select(lake.list_nights("traces"))
     check_names(settings, evaluator)
     print_plan(settings, chosen, evaluator or None, as_json=as_json)
     sys.exit(INFRASTRUCTURE if broken else DONE)

@@ -76,6 +76,14 @@ def test_a_gate_of_an_undeclared_application_judges_last_night(team: Team) -> No
     assert "does not declare it; name its catalog with --catalog" in result.errors
 
 
+def test_a_catalog_that_is_not_the_team_s_is_noticed(team: Team) -> None:
+    """The demo's catalog, which is read without --catalog, tells nothing about a team's data."""
+    for command in ("plan", "doctor", "backfill"):
+        result = run_andon(command, "--home", team.home)
+        assert result.code == 2
+        assert "holds a team's data" in result.out + result.errors
+
+
 def test_a_gate_of_a_declared_application_without_a_report_is_infrastructure(
     team: Team, tmp_path: Path
 ) -> None:
@@ -177,7 +185,7 @@ def test_messages_beside_the_document_go_to_stderr(team: Team, tmp_path: Path) -
     staged.write_bytes(b"no parquet")
     result = other.run("nightly", "--json", code=4, cold=True)
     assert result.json["failures"]
-    assert "Parquet" in result.errors
+    assert staged.name in result.errors
     assert "Traceback" not in result.errors
     assert 'File "' not in result.errors
 

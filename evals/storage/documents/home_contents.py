@@ -34,6 +34,16 @@ def claim_contents(lake: Lake, present: Contents | None, wanted: Contents) -> No
         lake.replace_document(NAME, {"contents": wanted})
 
 
+def check_contents(lake: Lake, *, demo: bool) -> None:
+    """Checks that a command which only reads has no demo's catalog for a team's home.
+
+    Raises:
+        OtherContents: it has.
+    """
+    if demo and read_contents(lake) == "team":
+        refuse_demo(lake)
+
+
 def refuse_demo(lake: Lake) -> NoReturn:
     """Refuses the demo's catalog for a home that has a team's data.
 
