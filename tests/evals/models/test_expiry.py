@@ -119,6 +119,7 @@ def test_a_stored_list_has_dates_and_no_key(tmp_path: Path) -> None:
     lake = Lake(tmp_path).open()
     write_model_list(lake, pin(), {"m-1": TODAY}, TODAY)
     stored = json.loads((tmp_path / "model_lists.json").read_text())
+    assert len(stored.pop("checksum")) == 16
     assert stored == {"openai": {"read": "2026-11-24", "ends": {"m-1": "2026-11-24"}}}
 
 
