@@ -221,7 +221,9 @@ class Reader:
     def check_file_names(self) -> None:
         """Checks that no file has an ending under which it would not be read."""
         folders = {"apps", "suites", "judges", "guardrails", "validation"}
-        for path in sorted(self.root.rglob("*.yml")):
+        for path in sorted(self.root.rglob("*.[yY]*[lL]")):
+            if path.suffix == ".yaml" or path.suffix.lower() not in (".yml", ".yaml"):
+                continue
             folder = path.parent.relative_to(self.root).as_posix()
             if folder in {".", *folders}:
                 problem = f"only files that end in .yaml are read; rename it to {path.stem}.yaml"

@@ -74,10 +74,10 @@ def test_a_slice_is_not_called_all(tmp_path: Path) -> None:
         load_files(tmp_path, slices="- {slice: all, keyword: a}\n")
 
 
-@pytest.mark.parametrize("name", ["slices_yml", "suites__chat_yml"])
+@pytest.mark.parametrize("name", ["slices_yml", "suites__chat_yml", "slices.YAML", "judges__j.Yml"])
 def test_a_yml_file_is_refused(tmp_path: Path, name: str) -> None:
-    """The error asks to rename `.yml` to `.yaml`."""
-    with pytest.raises(CatalogError, match=r"\.yml:1: .*rename it to \w+\.yaml"):
+    """The error asks to rename `.yml`, or an ending in capitals, to `.yaml`."""
+    with pytest.raises(CatalogError, match=r"(?i)\.ya?ml:1: .*rename it to \w+\.yaml"):
         load_files(tmp_path, **{name: "- {}\n"})
 
 
