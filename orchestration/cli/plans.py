@@ -65,7 +65,7 @@ def plan(
     """
     from evals.storage.documents.home_contents import check_contents
 
-    lake, catalog = open_existing(settings), settings.load_catalog()
+    catalog, lake = settings.load_catalog(), open_existing(settings)
     check_contents(lake, demo=catalog.demo)
     broken = print_problems(catalog)
     chosen = nights.select(lake.list_nights("traces"))
