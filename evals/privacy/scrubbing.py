@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from evals.records import JsonLike
+from evals.storage.checksums import renew_checksum
 from evals.storage.files import replace
 from evals.storage.lake import LakeError
 from evals.storage.parquet_files import write_parquet
@@ -127,11 +128,14 @@ def contains_words(path: Path, words: Words) -> bool:
 
 
 def scrub_text(path: Path, words: Words) -> bool:
-    """Removes the words from a text file, keeping its compression; returns whether it had any."""
+    """Removes the words from a text file, keeping its compression; returns whether it had any.
+
+    A document's checksum is made anew.
+    """
     data = read_unpacked(path)
     if not words.find_in(data):
         return False
-    scrubbed = words.replace_in(data)
+    scrubbed = renew_checksum(data, words.replace_in(data))
     if path.read_bytes().startswith(GZIP):
         scrubbed = gzip.compress(scrubbed, mtime=0)
     replace(path, scrubbed)

@@ -5,7 +5,9 @@ It is a key of an object, or the last item of a list; documents of older version
 
 from __future__ import annotations
 
-from evals.records import Json, digest
+import json
+
+from evals.records import Json, digest, encode_canonical
 
 CHECKSUM = "checksum"
 
@@ -24,14 +26,59 @@ def verify_checksum(value: Json) -> Json:
     Raises:
         ValueError: the document was changed.
     """
-    rest, mark = value, None
-    if type(value) is dict and CHECKSUM in value:
-        rest = {key: item for key, item in value.items() if key != CHECKSUM}
-        mark = value[CHECKSUM]
-    elif type(value) is list and value:
-        last = value[-1]
-        if type(last) is dict and list(last) == [CHECKSUM]:
-            rest, mark = value[:-1], last[CHECKSUM]
-    if mark is not None and mark != digest(rest):
+    rest = strip_checksum(value)
+    if rest is value:
+        return value
+    if read_mark(value) != digest(rest):
         raise ValueError("the checksum is that of another content")
     return rest
+
+
+def strip_checksum(value: Json) -> Json:
+    """Returns a document without its checksum; the same object if it has none."""
+    if read_mark(value) is None:
+        return value
+    if type(value) is dict:
+        return {key: item for key, item in value.items() if key != CHECKSUM}
+    return value[:-1] if type(value) is list else value
+
+
+def read_mark(value: Json) -> Json:
+    """Returns the checksum in a document; None if it has none."""
+    if type(value) is dict:
+        return value.get(CHECKSUM)
+    last = value[-1] if type(value) is list and value else None
+    return last[CHECKSUM] if type(last) is dict and list(last) == [CHECKSUM] else None
+
+
+def format_document(value: Json) -> bytes:
+    """Returns a document as it is stored, with its checksum."""
+    return json.dumps(add_checksum(value), indent=1, sort_keys=True).encode() + b"\n"
+
+
+def format_rows(rows: Json) -> bytes:
+    """Returns a list of rows as it is stored, one a line; the last line is their checksum."""
+    lines = rows if type(rows) is list else [rows]
+    return b"\n".join(map(encode_canonical, [*lines, {CHECKSUM: digest(lines)}])) + b"\n"
+
+
+def renew_checksum(before: bytes, after: bytes) -> bytes:
+    """Returns a file that was changed on purpose, with its checksum made anew.
+
+    A file without a checksum, or whose checksum was wrong before, stays as it was changed.
+    """
+    if f'"{CHECKSUM}"'.encode() not in before:
+        return after
+    for read, write in ((json.loads, format_document), (read_lines, format_rows)):
+        try:
+            old, new = read(before), read(after)
+            rest = verify_checksum(old)
+        except ValueError:
+            continue
+        return after if rest is old else write(strip_checksum(new))
+    return after
+
+
+def read_lines(data: bytes) -> list[Json]:
+    """Reads JSON Lines."""
+    return [json.loads(line) for line in data.splitlines() if line.strip()]

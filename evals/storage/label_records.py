@@ -6,14 +6,13 @@ What a label means for a judge is `evals.labels`'.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from evals.records import GoldValue, Json, Label, digest, encode_canonical
-from evals.storage.checksums import CHECKSUM
+from evals.records import GoldValue, Json, Label, digest
+from evals.storage.checksums import format_rows, read_lines, verify_checksum
 from evals.storage.damage import detect_damage, report
 from evals.storage.errors import DamagedFileError
 from evals.storage.files import replace
@@ -169,9 +168,8 @@ def drop_superseded(labels: Iterable[Label]) -> list[Label]:
 
 def write_rows(path: Path, rows: Iterable[Row]) -> int:
     """Replaces a file by rows, one a line; returns how many."""
-    every = list(rows)
-    lines = map(encode_canonical, [*every, {CHECKSUM: digest(every)}])
-    replace(path, b"\n".join(lines) + b"\n")
+    every: list[Json] = list(rows)
+    replace(path, format_rows(every))
     return len(every)
 
 
@@ -182,10 +180,8 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         DamagedFileError: it is damaged.
     """
     with detect_damage(path):
-        rows = [json.loads(line) for line in path.read_bytes().splitlines() if line.strip()]
-        mark = rows.pop()[CHECKSUM] if rows and list(rows[-1]) == [CHECKSUM] else None
-        if mark not in (None, digest(rows)):
-            raise ValueError("the checksum is that of other rows")
-        if not all(isinstance(row, dict) for row in rows):
+        lines = verify_checksum(read_lines(path.read_bytes()))
+        rows = [row for row in lines if type(row) is dict] if type(lines) is list else []
+        if type(lines) is not list or len(rows) < len(lines):
             raise ValueError("expected objects")
     yield from rows

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from evals.records import encode_canonical
-from evals.storage.checksums import add_checksum, verify_checksum
+from evals.storage.checksums import format_document, verify_checksum
 from evals.storage.damage import READING_ERRORS, explain_damage, set_aside
 from evals.storage.errors import LakeError
 from evals.storage.file_kinds import find_kind
@@ -205,8 +205,7 @@ class Lake:
     def replace_document(self, name: str, value: object, *, durable: bool = False) -> None:
         """Replaces a small JSON document; durable: waits for the disk."""
         plain = json.loads(json.dumps(value, default=str))
-        text = json.dumps(add_checksum(plain), indent=1, sort_keys=True)
-        self.store.replace(name, text.encode() + b"\n", durable=durable)
+        self.store.replace(name, format_document(plain), durable=durable)
 
     def locate_partition(self, table: str, night: date) -> Path:
         """Returns the folder of one night of a table."""

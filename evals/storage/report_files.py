@@ -20,7 +20,7 @@ from evals.storage.lake import Lake, require_safe_name
 from evals.storage.night_state import list_stored_nights, read_intact_state
 
 REDACTION_MARKS = ("[forgotten]", "[expired]")
-"""What replaces the id of an example's trace that was forgotten, or is too old."""
+"""What replaces an id or a text that was forgotten, or is too old."""
 REPORTS, DATA_DOCS = "reports", "data_docs"
 PAGE = "index.html"
 
@@ -99,10 +99,9 @@ def compute_version(body: Mapping[str, Json]) -> str:
 
 
 def is_redacted(body: Mapping[str, Json]) -> bool:
-    """Whether the texts of examples were removed after the report was written."""
-    examples = body.get("examples")
-    rows = examples if type(examples) is list else []
-    return any(type(row) is dict and row.get("trace_id") in REDACTION_MARKS for row in rows)
+    """Whether texts or ids were removed after the report was written."""
+    text = encode_canonical(body)
+    return any(mark.encode() in text for mark in REDACTION_MARKS)
 
 
 def read_intact_report(lake: Lake, report: ReportVersion) -> dict[str, Json] | None:

@@ -68,7 +68,10 @@ def build_other_rows() -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def plant_person(folder: Path) -> Iterator[Planted]:
-    """Runs one night to its report, with everything planted in the raw folder of the home."""
+    """Runs one night to its report, with everything planted in the raw folder of the home.
+
+    It ends with 4, since the judge that reads probabilities is refused by its provider.
+    """
     with serve_script(repeat_request) as server:
         team = create_team(folder, Judge(server.url))
         team.inbox.mkdir()
@@ -77,7 +80,8 @@ def plant_person(folder: Path) -> Iterator[Planted]:
         broken = f'{{"trace_id": "desk-broken", "user_id": "{USER}", "input": "{CANARY} torn'
         rows = [*map(json.dumps, [*build_person_rows(), *build_other_rows()]), broken]
         path.write_bytes(gzip.compress("\n".join(rows).encode()))
-        yield Planted(team, team.run_nightly())
+        ran = team.run("nightly", "--inbox", team.inbox, "--json", code=4)
+        yield Planted(team, ran.json)
 
 
 def read_cells(path: Path) -> Iterator[bytes]:

@@ -43,7 +43,8 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
 def test_secrets_and_user_ids_stay_in_the_raw_folder(planted: Planted) -> None:
     """Before anything is forgotten they are in the received file and nowhere else."""
     home = planted.team.home
-    assert planted.summary["failures"] == []
+    (failure,) = planted.summary["failures"]
+    assert "the provider refused the question" in failure
     assert list_files_with(home, SECRET) == [RAW]
     shown = [
         name for name in list_files_with(home, USER) if not name.startswith("quarantine/files/")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from evals.privacy import scrubbing
+from evals.records import Json
+from evals.storage.checksums import format_document, format_rows, read_lines, verify_checksum
 from evals.storage.parquet_files import write_parquet
 
 USER = "ada.lovelace-1815"
@@ -37,6 +42,21 @@ def test_words_are_removed_from_text_whose_compression_stays(
     assert scrubbing.scrub_text(path, WORDS) is (before != after)
     assert scrubbing.read_unpacked(path).decode() == after
     assert path.read_bytes().startswith(b"\x1f\x8b") is packed
+
+
+@pytest.mark.parametrize("form", [format_document, lambda value: format_rows([value])])
+def test_a_scrubbed_document_has_its_own_checksum(
+    form: Callable[[Json], bytes], tmp_path: Path
+) -> None:
+    """Its checksum is that of what is left; a damaged document stays damaged."""
+    path = tmp_path / "document"
+    whole = form({"by": WORDS.spellings[0].decode(), "n": 1})
+    for data, is_whole in ((whole, True), (whole.replace(b"1", b"2", 1), False)):
+        path.write_bytes(data)
+        assert scrubbing.scrub_text(path, WORDS)
+        read = json.loads if form is format_document else read_lines
+        with contextlib.nullcontext() if is_whole else pytest.raises(ValueError, match="checksum"):
+            verify_checksum(read(path.read_bytes()))
 
 
 def test_words_are_removed_from_sqlite_and_its_freed_pages(tmp_path: Path) -> None:
