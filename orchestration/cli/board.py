@@ -234,7 +234,7 @@ def describe_unanswered(report: Report) -> Iterator[str]:
 def describe_gold(report: Report) -> Iterator[str]:
     """Describes the rows of gold sets that belong to no trace of the night."""
     for row in report[results.SECTION]:
-        if row.gold and row.gold.unmatched:
+        if row.gold and row.lacks_gold:
             rows = f"{row.gold.unmatched:,} of {row.gold.n:,} rows"
             yield f"{row.dimension}: {rows} of its gold set match no trace of this night"
 

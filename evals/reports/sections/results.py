@@ -169,6 +169,11 @@ class Result:
         return self.passed + self.failed
 
     @property
+    def lacks_gold(self) -> bool:
+        """Whether answers have no verdict while gold rows match no trace."""
+        return bool(self.gold and self.gold.unmatched) and (self.coverage or 0) < 1
+
+    @property
     def identity(self) -> Identity:
         """Dimension, evaluator and evaluator version."""
         return (self.dimension, self.evaluator, self.evaluator_version)

@@ -60,6 +60,8 @@ def test_gold_rows_that_match_no_trace_stand_beside_the_rate() -> None:
     assert "8 of 10 gold rows match no trace" in render_night(report, history=[])
     (line,) = board.describe_gold(report)
     assert "8 of 10 rows of its gold set match no trace" in line
+    scored = report_of(replace(night, rates=[make_rate(8, 2)]))
+    assert list(board.describe_gold(scored)) == [], "each answer has its gold"
     build_valid(night)
 
 
