@@ -75,13 +75,14 @@ class OpenAIClient:
         return openai.AsyncOpenAI(**common, base_url=self.base_url, http_client=transport)
 
     async def list_expiries(self) -> dict[str, date]:
-        """Reads shutdown dates from the provider's model list; see `Client.list_expiries`."""
-        import openai
+        """Reads shutdown dates from the provider's model list; see `Client.list_expiries`.
 
+        The library fails in ways of its own at a web page and other answers that are no list.
+        """
         try:
             listed = self.client.models.list()
             return {model.id: day async for model in listed for day in read_shutdown_date(model)}
-        except (openai.OpenAIError, ValueError, TypeError) as error:
+        except Exception as error:
             fault = error_from_openai(error)
         raise fault
 

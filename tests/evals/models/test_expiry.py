@@ -166,16 +166,23 @@ def test_openai_s_list_is_read_once_a_day(
         assert len(running.requests) == 2
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        server.ServerReply(500, b"{}"),
+        server.ServerReply(200, b"<html>Sign in</html>", {"Content-Type": "text/html"}),
+        server.ServerReply(200, b"<html>Sign in</html>"),
+        server.ServerReply(200, b'["m-1"]'),
+    ],
+)
 def test_an_unreadable_list_is_not_tried_twice_a_day_and_the_old_dates_count(
-    tmp_path: Path, configure_openai: Callable[[str], ModelPin]
+    tmp_path: Path, configure_openai: Callable[[str], ModelPin], reply: server.ServerReply
 ) -> None:
     """It is requested once a day, and the dates stored before still count."""
     lake = Lake(tmp_path).open()
     served = configure_openai("http://127.0.0.1:1/v1")
     write_model_list(lake, served, {"m-1": TODAY + timedelta(days=50)}, TODAY - timedelta(days=1))
-    with server.serve_script(
-        lambda b, n: server.ServerReply(), server.ServerReply(500, b"{}")
-    ) as running:
+    with server.serve_script(lambda b, n: server.ServerReply(), reply) as running:
         served = configure_openai(running.url)
         for _ in range(3):
             refresh_daily(lake, served, TODAY)
