@@ -28,6 +28,13 @@ from evals.storage.report_files import ReportVersion, locate_report_file
 ADMITTED = ("traces", "quarantine")
 """Tables that validation writes."""
 SCORED = ("scores", "coverage", "canaries", "noise", "verdicts")
+OF_EVERY_REPORT = frozenset(
+    f"marts/{model}"
+    for model in (*marts.SLICE_MARTS, *marts.QUALITY_MARTS)
+    if model not in ("dim_slices", "rpt_statuses")
+) | {"traces"}
+"""Tables that every reported night has a part of: `dim_slices` is one file for all nights, and
+homes written by earlier versions have no `rpt_statuses`."""
 RECENT = 8
 """Nights whose derived tables are read whole: a night is compared with the seven before it."""
 
@@ -118,8 +125,8 @@ def mend_tables(lake: Lake, closed: Iterable[date]) -> None:
 
 
 def mend_admitted(lake: Lake, table: str, nights: list[date], recent: set[date]) -> None:
-    """Has nights validated again whose rows are damaged, or missing since there were any."""
-    begun = min(lake.list_nights(table), default=None)
+    """Has nights validated again whose rows are damaged or missing."""
+    begun = find_first_night(lake, table, nights)
     for night in nights:
         files = lake.list_files(table, [night])
         for path in list_damaged(files, night in recent):
@@ -127,6 +134,11 @@ def mend_admitted(lake: Lake, table: str, nights: list[date], recent: set[date])
         if not files and begun and night >= begun and night_state.read_state(lake, night).reports:
             report(f"{lake.locate_partition(table, night)} is missing; it is made again")
             mark_due(lake, night, admitted="")
+
+
+def find_first_night(lake: Lake, table: str, nights: list[date]) -> date | None:
+    """Returns the night since which each that was reported has a part of a table."""
+    return min(nights if table in OF_EVERY_REPORT else lake.list_nights(table), default=None)
 
 
 def list_damaged(paths: Iterable[Path], is_recent: bool) -> list[Path]:
@@ -157,11 +169,10 @@ def mark_due(lake: Lake, night: date, admitted: str | None = None) -> None:
 
 
 def mend_mart(lake: Lake, model: str, nights: list[date], recent: set[date]) -> None:
-    """Has nights evaluated again whose part of a mart is damaged, or missing since it was there."""
-    present = set(lake.list_nights(f"marts/{model}"))
+    """Has nights evaluated again whose part of a mart is damaged or missing."""
     for path in list_damaged(marts.list_mart_files(lake, model, []), is_recent=True):
         remake(lake, nights[-1], path)
-    begun = min(present, default=None)
+    begun = find_first_night(lake, f"marts/{model}", nights)
     for night in nights:
         reported = night_state.read_state(lake, night).reports
         files = lake.list_files(f"marts/{model}", [night])

@@ -22,6 +22,7 @@ from evals.specs import Catalog, load_catalog
 from evals.storage import night_state
 from evals.storage.documents.review_queues import ReviewQuestion, write_review_queue
 from evals.storage.lake import Lake
+from evals.storage.marts import QUALITY_MARTS
 from evals.storage.parquet_files import write_parquet
 from evals.storage.report_files import compute_version, write_report
 from evals.storage.tables import Coverage, to_table
@@ -114,7 +115,7 @@ def report_night(lake: Lake, catalog: Catalog, night: date) -> None:
     covered = [
         Coverage(night, "chat", one.dimension, one.name, one.version, 4, 4) for one in locked
     ]
-    for mart in ("rpt_rates", "fct_scores"):
+    for mart in ("fct_slice_members", *QUALITY_MARTS):
         path = lake.store.path(f"marts/{mart}/date={night}/data.parquet")
         write_parquet(path, to_table(Coverage, covered))
     for one in locked:

@@ -251,6 +251,37 @@ def test_a_lost_report_is_written_again(
     assert pipeline.find_due_nights(home.lake, home.catalog, NIGHTS) == NIGHTS[:1]
 
 
+@pytest.mark.parametrize("folder", ["marts", "marts/rpt_rates", "traces"])
+def test_a_table_that_is_gone_is_made_again(
+    home: Home, folder: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every reported night is due, and a sentence names its part."""
+    shutil.rmtree(home.lake.store.path(folder))
+    sentences = start_run(home, caplog).sentences
+    assert pipeline.find_due_nights(home.lake, home.catalog, NIGHTS) == NIGHTS
+    for night in NIGHTS:
+        assert any(f"{folder}/" in line and f"date={night} is missing" in line
+                   for line in sentences)  # fmt: skip
+
+
+def test_a_first_night_without_its_part_of_a_mart_is_due(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No earlier night is needed to see that it was there."""
+    shutil.rmtree(home.lake.store.path(f"marts/rpt_rates/date={FIRST}"))
+    start_run(home, caplog)
+    assert pipeline.find_due_nights(home.lake, home.catalog, NIGHTS) == NIGHTS[:1]
+
+
+def test_a_home_without_the_marts_of_later_versions_is_whole(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its nights are not evaluated again."""
+    shutil.rmtree(home.lake.store.path("marts/rpt_statuses"))
+    assert start_run(home, caplog).sentences == []
+    assert pipeline.find_due_nights(home.lake, home.catalog, NIGHTS) == []
+
+
 def test_a_deep_check_reads_every_kind_of_file(home: Home) -> None:
     """Of a whole home it says nothing; a flipped byte in any file of records is found."""
     assert list(inspect_home(home.lake)) == []
