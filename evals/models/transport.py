@@ -90,11 +90,12 @@ class JsonTransport:
                 return error_from_status(response.status, response.headers, raw)
             if raw.lstrip()[:1] == b"<":
                 return ModelError("web-page", "not JSON", retryable=True)
+        except Exception as error:  # before the answer is decoded: some are a ValueError, too
+            return error_from_exception(error)
+        try:
             return JsonResponse(decode_json(raw), parse_limits(response.headers))
         except ValueError:
             return ModelError("malformed-response", "not JSON", retryable=True)
-        except Exception as error:
-            return error_from_exception(error)
 
     async def close(self) -> None:
         """Closes the connections."""
