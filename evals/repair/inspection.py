@@ -153,9 +153,10 @@ def read_lines(path: Path, *, is_label: bool, is_journal: bool) -> None:
 
 
 def find_missing(lake: Lake) -> Iterator[Damage]:
-    """Yields the files that others name and that do not exist: reports and evaluators of nights."""
+    """Yields the files that a night's state or another file expects and that do not exist."""
     from evals.repair.inbox_record import find_damaged
     from evals.repair.label_record import find_damaged_batches
+    from evals.repair.mending import list_missing_parts
 
     expected: list[Path] = []
     try:
@@ -172,6 +173,7 @@ def find_missing(lake: Lake) -> Iterator[Damage]:
             ]
         expected += [path for paths in find_damaged(lake).values() for path in paths]
         expected += find_damaged_batches(lake)
+        expected += list_missing_parts(lake)
     except DamagedFileError:  # of the file itself, which has its own sentence
         return
     for path in dict.fromkeys(expected):

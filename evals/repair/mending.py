@@ -136,6 +136,15 @@ def mend_admitted(lake: Lake, table: str, nights: list[date], recent: set[date])
             mark_due(lake, night, admitted="")
 
 
+def list_missing_parts(lake: Lake) -> Iterator[Path]:
+    """Yields the parts of tables that every reported night has and that are missing."""
+    for night in sorted(set(lake.list_nights("staged")) - read_tombstones(lake).nights):
+        if night_state.read_state(lake, night).reports:
+            for table in sorted(OF_EVERY_REPORT):
+                if not lake.list_files(table, [night]):
+                    yield lake.locate_partition(table, night) / "data.parquet"
+
+
 def find_first_night(lake: Lake, table: str, nights: list[date]) -> date | None:
     """Returns the night since which each that was reported has a part of a table."""
     return min(nights if table in OF_EVERY_REPORT else lake.list_nights(table), default=None)

@@ -255,8 +255,11 @@ def test_a_lost_report_is_written_again(
 def test_a_table_that_is_gone_is_made_again(
     home: Home, folder: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Every reported night is due, and a sentence names its part."""
+    """A deep check finds it; every reported night is due, and a sentence names its part."""
     shutil.rmtree(home.lake.store.path(folder))
+    found = list(inspect_home(home.lake))
+    assert found
+    assert not any(one.is_lost for one in found)
     sentences = start_run(home, caplog).sentences
     assert pipeline.find_due_nights(home.lake, home.catalog, NIGHTS) == NIGHTS
     for night in NIGHTS:
