@@ -56,7 +56,7 @@ def start_server(latency_ms: float) -> Iterator[str]:
 
 def read_stats(url: str, reset: bool = False) -> dict[str, Any]:
     """Reads the server's counts; a reset sets them to zero."""
-    address = f"{url}/{'reset' if reset else 'read_stats'}"
+    address = f"{url}/{'reset' if reset else 'stats'}"
     with urllib.request.urlopen(address, b"{}" if reset else None, 20) as answer:  # noqa: S310
         return json.load(answer)
 
