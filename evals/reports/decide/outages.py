@@ -24,6 +24,9 @@ ABOUT_ONE_ANSWER = frozenset(
 )  # fmt: skip
 """Codes of errors that say nothing about whether the provider works, or have an alarm already."""
 
+ENOUGH = 3
+"""So many such errors, and no verdict beside them, are no matter of one answer."""
+
 
 class Unscored(NamedTuple):
     """How many rows of an evaluator have no verdict, by code."""
@@ -43,16 +46,18 @@ class Outage(NamedTuple):
 
 
 def find_outage(rows: Iterable[Unscored], scored: int) -> Outage | None:
-    """Finds whether nothing was scored because the provider failed, or it ended the calls.
+    """Finds whether nothing was scored since each call failed, or the provider ended the calls.
 
     Args:
         rows: the rows of one judge's night without a verdict.
         scored: how many have one.
     """
-    faults = Counter[str]()
+    faults, single = Counter[str](), Counter[str]()
     for status, code, n in rows:
-        if code in LEFT or (status == "error" and code not in ABOUT_ONE_ANSWER):
-            faults[code] += n
+        if code in LEFT or status == "error":
+            (single if code in ABOUT_ONE_ANSWER else faults)[code] += n
+    if not scored and single.total() >= ENOUGH:
+        faults += single
     if not faults or (scored and not ENDING & faults.keys()):
         return None
     causes = Counter({code: n for code, n in faults.items() if code != "provider-down"})

@@ -25,8 +25,8 @@ class Alarm:
 
     code: Code
     """`other-model`: another model answered, its answers are no scores. `other-weights`: the
-    weights are not the pinned ones, nothing was asked. `no-answers`: the provider answered nothing,
-    or ended the calls of the night. `model-changed`: under `pins: record`
+    weights are not the pinned ones, nothing was asked. `no-answers`: no call gave a verdict,
+    or the provider ended the calls of the night. `model-changed`: under `pins: record`
     another model answers to the name than at the report before."""
     evaluator: str
     words: str

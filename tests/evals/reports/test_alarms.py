@@ -145,11 +145,18 @@ def test_a_provider_that_answered_nothing_is_an_alarm() -> None:
         ("night-deadline", "skipped", 9, False),
         ("budget", "skipped", 0, False),
         ("no-key", "skipped", 0, False),
-        ("unparseable", "error", 0, False),
+        ("unparseable", "error", 9, False),
+        ("unparseable", "error", 0, True),
+        ("too-long", "error", 0, True),
     ],
 )
 def test_only_a_provider_s_failure_is_an_outage(
     code: str, status: str, scored: int, is_outage: bool
 ) -> None:
-    """Single errors, skips for another reason and answers without a verdict are none."""
+    """Single errors and skips for another reason are none; errors alone, without a verdict, are."""
     assert (find_outage([Unscored(status, code, 5)], scored) is not None) == is_outage
+
+
+def test_one_answer_without_a_verdict_is_no_outage() -> None:
+    """A night with a single question may meet a model that cannot answer it."""
+    assert find_outage([Unscored("error", "unparseable", 2)], 0) is None
