@@ -1,4 +1,4 @@
-"""Rate limits that come at any load, told from those that the load causes.
+"""Rate limits that come at any load, distinguished from those that the load causes.
 
 Pure: `concurrency` passes the load and the outcome of each call, and narrows where load matters.
 """

@@ -164,8 +164,8 @@ def check_rows(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
 def check_undeclared_nights(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
     """Names the last night of each application that no file declares, so that it owes none.
 
-    Which nights are due is in its file; without one a missing night could not be told from one
-    that was not due.
+    Which nights are due is in its file; without it a missing night could not be distinguished
+    from one that was not due.
     """
     if catalog.demo:
         return
@@ -192,7 +192,7 @@ def check_nights(lake: Lake, catalog: Catalog) -> list[Finding]:
 
 
 def check_failed_calls(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
-    """Checks for nights whose judges have errors, and says what the next run does about each."""
+    """Checks for nights whose judges have errors, and names what the next run does about each."""
     nights_by_reason: dict[tuple[str, str], list[date]] = {}
     for night in list_stored_nights(lake):
         state = read_state(lake, night)

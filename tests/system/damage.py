@@ -1,4 +1,4 @@
-"""Damages a home's files one after another, and compares what `andon` then says and reports.
+"""Damages a home's files one after another, and compares what `andon` then prints and reports.
 
 `python -m tests.system.damage [PATTERN]`: a line of JSON for each kind of file and damage, a minute
 for a dozen. What has to be true of each is in `test_damage`.

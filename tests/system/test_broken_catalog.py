@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 def test_a_broken_catalog_is_named_by_file_line_and_key(
     tmp_path: Path, name: str, text: str, where: str
 ) -> None:
-    """Usage, exit 2: one sentence on stderr that says where the catalog is wrong."""
+    """Usage, exit 2: one sentence on stderr that names where the catalog is wrong."""
     team = Team(tmp_path)
     team.declare(build_catalog())
     (team.catalog / name).write_text(text)

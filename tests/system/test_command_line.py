@@ -70,14 +70,14 @@ def test_a_gate_says_why_a_night_has_no_report(team: Team) -> None:
 
 
 def test_a_gate_of_an_undeclared_application_judges_last_night(team: Team) -> None:
-    """Without the catalog that has its cadence, no older night stands for the last one."""
+    """Without the catalog that has its cadence, no older night is taken for the last one."""
     result = run_andon("gate", "--app", "hello", "--home", team.home)
     assert result.code == 4
     assert "does not declare it; name its catalog with --catalog" in result.errors
 
 
 def test_a_catalog_that_is_not_the_team_s_is_noticed(team: Team) -> None:
-    """The demo's catalog, which is read without --catalog, tells nothing about a team's data."""
+    """The demo's catalog, which is read without --catalog, does not describe a team's data."""
     for command in ("plan", "doctor", "backfill"):
         result = run_andon(command, "--home", team.home)
         assert result.code == 2

@@ -94,7 +94,7 @@ class Fall:
         return float(edges[1] - edges[0])
 
     def add_night(self, panel: Panel, night: int) -> None:
-        """Adds a night: its excess, and what it says of a recovery."""
+        """Adds a night: its excess, and the evidence of a recovery that it adds."""
         excess = self.measure_excess(panel, night)
         if excess is None:
             return

@@ -105,10 +105,10 @@ def read_parts(content: Json) -> MessageParts:
             add_part(parts, part)
         elif part is not None and part != "":
             parts.texts.append(to_text(part))
-        says = is_text(part)
-        if says and goes_on and len(parts.texts) > before:
+        has_text = is_text(part)
+        if has_text and goes_on and len(parts.texts) > before:
             parts.joints.add(before)
-        goes_on = says
+        goes_on = has_text
     return parts
 
 

@@ -1,4 +1,4 @@
-"""Promises of refusals: a limit is told from a provider that refuses at any load."""
+"""Promises of refusals: a limit is distinguished from a provider that refuses at any load."""
 
 from __future__ import annotations
 

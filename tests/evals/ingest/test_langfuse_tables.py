@@ -19,7 +19,7 @@ from evals.validation import admission
 NOW = datetime(2026, 10, 3, 9, tzinfo=UTC)
 ID = "6f1d0c3e-5a52-4a0e-9d0c-3f1f8f6b2a11"
 AT = "2026-10-01 12:00:0{}.000000"
-SAID = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Where is it?"}]
+MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Where is it?"}]
 TABLES: dict[str, dict[str, Any]] = {
     "traces": {
         "id": ID, "timestamp": AT.format(0), "name": "support", "environment": "default",
@@ -32,7 +32,7 @@ TABLES: dict[str, dict[str, Any]] = {
         "id": "o-1", "trace_id": ID, "project_id": "p", "environment": "default",
         "type": "GENERATION", "parent_observation_id": "", "start_time": AT.format(1),
         "end_time": AT.format(2), "name": "call", "metadata": {}, "level": "DEFAULT",
-        "status_message": "", "version": "", "input": json.dumps(SAID),
+        "status_message": "", "version": "", "input": json.dumps(MESSAGES),
         "output": json.dumps({"role": "assistant", "content": "In Bonn."}),
         "provided_model_name": "gpt-a", "model_parameters": "{}",
         "usage_details": {"input": 5, "output": 2}, "cost_details": {"total": 0.001},

@@ -1,4 +1,4 @@
-"""Failures of a provider: each has a stable code, and what it says of waiting is read."""
+"""Failures of a provider: each has a stable code, and the wait it asks for is read."""
 
 import email.utils
 import json

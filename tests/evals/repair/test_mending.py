@@ -286,7 +286,7 @@ def test_a_home_without_the_marts_of_later_versions_is_whole(
 
 
 def test_a_deep_check_reads_every_kind_of_file(home: Home) -> None:
-    """Of a whole home it says nothing; a flipped byte in any file of records is found."""
+    """A whole home has no findings; a flipped byte in any file of records is found."""
     assert list(inspect_home(home.lake)) == []
     names = [name for name in home.lake.store.walk() if name.endswith((".json", ".jsonl",
                                                                        ".parquet"))]  # fmt: skip

@@ -89,7 +89,7 @@ def test_every_figure_is_named_with_both_values() -> None:
 
 
 def test_an_older_version_does_not_hold_the_settings() -> None:
-    """It is read, and the diff says so instead of calling every setting new."""
+    """It is read, and the diff names it instead of calling every setting new."""
     body = report_of(under()).to_json()
     del body["settings"]
     old = Report.from_json(body)
@@ -108,7 +108,7 @@ def test_settings_are_the_applications_own() -> None:
 
 
 def test_a_page_lists_the_versions_of_its_night(tmp_path: Path) -> None:
-    """With date, reason and link, and says why the verdict is another one."""
+    """With date, reason and link, and why the verdict is another one."""
     lake = Lake(tmp_path).open()
     first, second = report_of(under()), report_of(under({"max_drop": 0.5}))
     for hour, report in enumerate((first, second)):

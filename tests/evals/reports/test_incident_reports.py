@@ -41,7 +41,7 @@ def test_a_drop_of_three_nights_is_an_incident() -> None:
 
 
 def test_the_first_night_of_a_drop_is_no_page() -> None:
-    """It is too close to call, says that another one opens an incident, and the gate is open."""
+    """It is too close to call, names that another one opens an incident, and the gate is open."""
     body = build_valid(replace(BASE, is_third=False))
     assert body["incidents"]["rows"] == []
     assert body["gate"]["outcome"] == "inconclusive"

@@ -170,7 +170,7 @@ def test_an_address_that_never_answered_binds_nothing(
 def test_answers_of_a_home_without_claims_count_for_the_present_server(
     home: Home, servers: dict[str, Server]
 ) -> None:
-    """A home from before servers were told apart asks nothing again."""
+    """A home from before servers were distinguished asks nothing again."""
     catalog = home.load_catalog(a={"base_url": servers["pass"].url})
     home.score(catalog, FIRST)
     home.lake.replace_document(server_claims.NAME, {})

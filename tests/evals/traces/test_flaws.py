@@ -192,7 +192,7 @@ def test_a_flaw_in_quoted_json_never_makes_the_wrapper_the_answer(
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_an_answer_in_json_that_is_cut_off_is_refused(tmp_path: Path, name: str) -> None:
-    """The text of a wrapper is no answer: the refusal says what cuts texts off."""
+    """The text of a wrapper is no answer: the refusal names what cuts texts off."""
     path = tmp_path / "rows.jsonl"
     path.write_text(WRITERS[name](name, '{"a": '), "utf-8")
     (refusal,) = reader.read_file(path, mappings={}, app="shop")

@@ -16,7 +16,7 @@ from evals.traces.messages.parts import Object
 from tests.evals.traces.span_exports import format_nanoseconds, write_envelope
 from tests.evals.traces.test_hostile_products import GOOD
 
-SAID = "The capital of France is Paris."
+ANSWER_TEXT = "The capital of France is Paris."
 PIECES = ("The capital of France is ", "Paris", ".")
 TEXTS = [{"type": "text", "text": piece} for piece in PIECES]
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
@@ -44,7 +44,7 @@ MESSAGES: dict[str, Any] = {
 def test_the_texts_of_one_message_are_joined_as_said(name: str) -> None:
     """No line break comes between two blocks of text, in whatever form they are written."""
     (message,) = chat.read_messages([MESSAGES[name]])
-    assert message["content"] == SAID
+    assert message["content"] == ANSWER_TEXT
 
 
 def test_what_is_no_text_stays_apart_from_it() -> None:

@@ -43,7 +43,7 @@ def test_a_full_database_is_a_full_disk(through_sqlalchemy: bool) -> None:
 
 
 def test_errors_of_the_system_name_the_file() -> None:
-    """A full disk, a quota and a read-only folder are told apart from other errors."""
+    """A full disk, a quota and a read-only folder are distinguished from other errors."""
     for code in (errno.ENOSPC, errno.EDQUOT):
         words = describe_disk_error(OSError(code, "no", "/srv/home/a"), "/srv/home")
         assert words

@@ -55,7 +55,7 @@ def test_other_weights_are_an_error_and_get_no_calls(
 
 
 def test_a_provider_that_does_not_answer_fails_a_check(results: dict[str, Any]) -> None:
-    """The check says why; it passes for judges that were answered."""
+    """The check names why; it passes for judges that were answered."""
     answered = results["answered"]
     assert answered["far"] == [True, "none"]
     assert answered["dead"][0] is False
