@@ -83,23 +83,24 @@ class Refusals:
     age_s: float = 0.0
     """Seconds for which the counts have not faded yet."""
     last_at: float = 0.0
+    has_refused: bool = False
+    """Whether any call was refused; most providers refuse none."""
 
     def record(self, load: float, now: float, *, refused: bool) -> bool:
         """Counts a call; returns whether it was refused because of the load, as far as is known."""
         self.fade(now)
         number = math.floor(math.log(load, RATIO))
-        self.ranges.setdefault(number, LoadRange()).add(load, refused=refused)
-        if not refused and not self.credit and not self.has_refused():
+        if (calls := self.ranges.get(number)) is None:
+            calls = self.ranges[number] = LoadRange()
+        calls.add(load, refused=refused)
+        self.has_refused = self.has_refused or refused
+        if not self.has_refused:
             return False
         self.credit = min(MOST_CREDIT, self.credit + MARGIN * self.estimate_share())
         if refused and self.credit >= 1.0:
             self.credit -= 1.0
             return False
         return refused
-
-    def has_refused(self) -> bool:
-        """Whether any call was refused lately; cheap, since most providers refuse none."""
-        return any(one.refused for one in self.ranges.values())
 
     def fade(self, now: float) -> None:
         """Lets calls count less with time."""

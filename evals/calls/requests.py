@@ -84,6 +84,11 @@ class CallPlan:
         return registry.model_of(self.work.evaluator)
 
     @cached_property
+    def route(self) -> str:
+        """The evaluator's route; computed once, since it hashes the pin's settings."""
+        return self.work.evaluator.route
+
+    @cached_property
     def frame_bytes(self) -> int:
         """Bytes sent with every question beside its content."""
         nothing = build_partial_trace(
@@ -146,7 +151,7 @@ class CallPlan:
             app=evaluator.app,
             attempts=question.attempts + 1,
             chars=question.chars,
-            route=evaluator.route,
+            route=self.route,
             most_usd=self.max_cost(WantedAnswer(question.key, question.attempts)),
         )
 
@@ -181,19 +186,25 @@ NO_REPLY = models.Reply("", None, "", None, None, tokens_in=0, tokens_out=0)
 
 def build_answer(call: AskedCall, pin: ModelPin, reply: models.Reply) -> Answer:
     """Builds the ledger row of a reply, with secrets and personal data removed."""
-    text = redaction.redact_answer(reply.text)
-    return replace(build_row(call, pin, reply), text=text, probability=reply.probability)
+    return build_row(call, pin, reply, text=redaction.redact_answer(reply.text))
 
 
 def build_failure(call: AskedCall, pin: ModelPin, error: models.ModelError) -> Answer:
     """Builds the ledger row of a call that gave no answer, with what it cost."""
-    row = build_row(call, pin, error.reply)
     again = error.retryable or error.code in models.ASKED_AGAIN
-    return replace(row, code=error.code, retryable=again)
+    return build_row(call, pin, error.reply, code=error.code, retryable=again)
 
 
-def build_row(call: AskedCall, pin: ModelPin, reply: models.Reply | None) -> Answer:
-    """Builds a ledger row from a call, and its reply's identity and cost, without its text."""
+def build_row(
+    call: AskedCall,
+    pin: ModelPin,
+    reply: models.Reply | None,
+    *,
+    text: str | None = None,
+    code: str | None = None,
+    retryable: bool = False,
+) -> Answer:
+    """Builds a ledger row from a call, and its reply's identity and cost."""
     details, by_batch = reply or NO_REPLY, call.batch is not None
     tokens = (details.tokens_in, details.tokens_out, details.tokens_cached)
     cost = models.compute_cost(pin, call.night, *tokens, batch=by_batch)
@@ -204,10 +215,10 @@ def build_row(call: AskedCall, pin: ModelPin, reply: models.Reply | None) -> Ans
         evaluator=call.evaluator,
         night=call.night,
         app=call.app,
-        text=None,
-        probability=None,
-        code=None,
-        retryable=False,
+        text=text,
+        probability=None if code else details.probability,
+        code=code,
+        retryable=retryable,
         attempts=call.attempts,
         model=pin.model,
         model_answered=reply.model if reply else None,

@@ -266,8 +266,10 @@ class JudgeEvaluator(EvaluatorByModel):
 
     def is_cut_off(self, evaluator: Evaluator, answer: Answer) -> bool:
         """Whether an answer without a verdict is the beginning of a JSON object."""
-        text = strip_wrapping(answer.text or "")
-        is_open = text.startswith("{") and not text.endswith("}")
+        text = answer.text or ""
+        if text.rstrip().endswith("}"):  # nearly every answer, and wrapping adds none
+            return False
+        is_open = strip_wrapping(text).startswith("{")
         return is_open and isinstance(self.read_answer(evaluator, answer), Failure)
 
 

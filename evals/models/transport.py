@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 
+CONTENT_ENCODING = "Content-Encoding"
 MOST_BYTES = 16 * 2**20
 """The most bytes of an answer that are read, after decompression; the client bounds headers."""
 
@@ -88,14 +89,13 @@ class JsonTransport:
                 return ModelError("malformed-response", "it is too large", retryable=True)
             if response.status != 200:
                 return error_from_status(response.status, response.headers, raw)
-            if raw.lstrip()[:1] == b"<":
-                return ModelError("web-page", "not JSON", retryable=True)
         except Exception as error:  # before the answer is decoded: some are a ValueError, too
             return error_from_exception(error)
         try:
             return JsonResponse(decode_json(raw), parse_limits(response.headers))
         except ValueError:
-            return ModelError("malformed-response", "not JSON", retryable=True)
+            code = "web-page" if raw.lstrip()[:1] == b"<" else "malformed-response"
+            return ModelError(code, "not JSON", retryable=True)
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -105,7 +105,13 @@ class JsonTransport:
 
 
 async def read_body(response: aiohttp.ClientResponse) -> bytes | None:
-    """Reads a body piece by piece; None where it is larger than an answer may be."""
+    """Reads a body; None where it is larger than an answer may be.
+
+    A body of unknown length, as a compressed one is, is read piece by piece.
+    """
+    length = response.content_length
+    if length is not None and length <= MOST_BYTES and CONTENT_ENCODING not in response.headers:
+        return await response.read()
     pieces: list[bytes] = []
     left = MOST_BYTES
     async for piece in response.content.iter_any():

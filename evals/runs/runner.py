@@ -237,6 +237,7 @@ def derive_judge_scores(
 ) -> Iterator[Score]:
     """Derives scores from paid answers; a trace without an answer is skipped or an error."""
     evaluator, model = work.evaluator, registry.model_of(work.evaluator)
+    route = evaluator.route
     for trace_id, sampled in work.sample.items():
         if sampled.is_skipped and trace_id not in work.current:
             yield build_score(work, trace_id, NO_ANSWER)
@@ -244,7 +245,7 @@ def derive_judge_scores(
         result = model.read_answer(evaluator, answer)
         entry = paid.entries[answer.content_key]
         unreadable = result.retryable if isinstance(result, Failure) else None
-        final = not needs_call(entry, evaluator.route, unreadable)
+        final = not needs_call(entry, route, unreadable)
         for trace_id in traces_by_key.pop(answer.content_key, ()):
             yield build_score(work, trace_id, result, final=final)
     for trace_id in (trace_id for ids in traces_by_key.values() for trace_id in ids):

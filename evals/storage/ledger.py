@@ -93,19 +93,27 @@ def read_journal_rows(file: BinaryIO) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields the answers of a journal as rows, with their offsets; reports damaged lines."""
     for offset, line in read_journal_lines(file):
         try:
-            parse_answer(line)
+            row: dict[str, Any] = orjson.loads(line)
+            build_answer(row)
         except (ValueError, TypeError, KeyError):
             where = f"{file.name}: the line at byte {offset} is damaged"
             report(f"{where}; its answer is lost, and is asked and paid again where it is needed")
             continue
-        yield offset, orjson.loads(line)
+        yield offset, row
 
 
 def parse_answer(line: bytes) -> Answer:
     """Returns the answer of a line of a journal."""
-    row: dict[str, Any] = orjson.loads(line)
-    row["night"] = date.fromisoformat(row["night"])
-    return Answer(**row)
+    return build_answer(orjson.loads(line))
+
+
+def build_answer(row: Mapping[str, Any]) -> Answer:
+    """Builds the answer of a row of a journal.
+
+    Raises:
+        ValueError, TypeError, KeyError: when the row is damaged.
+    """
+    return Answer(**{**row, "night": date.fromisoformat(row["night"])})
 
 
 def list_answer_files(lake: Lake, answer_version: str) -> list[Path]:
@@ -256,11 +264,13 @@ def find_in_journal(file: BinaryIO, answer_version: str, keys: Collection[str]) 
         if version not in line:
             continue
         try:
-            answer = parse_answer(line)
+            row: dict[str, Any] = orjson.loads(line)
+            if row["answer_version"] != answer_version or row[KEY] not in keys:
+                continue
+            build_answer(row)
         except (ValueError, TypeError, KeyError):  # `merge_journal` reports it
             continue
-        if answer.answer_version == answer_version and answer.content_key in keys:
-            yield build_entry(orjson.loads(line), file, offset)
+        yield build_entry(row, file, offset)
 
 
 def recover_journals(lake: Lake) -> int:

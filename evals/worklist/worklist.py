@@ -424,11 +424,11 @@ def list_unpaid(
         keys: the keys of the answers that are needed.
         failed: see `Worklist.failed`: an answer to one of them gave no verdict.
     """
-    distinct = dict.fromkeys(keys)
+    distinct, route = dict.fromkeys(keys), evaluator.route
     with ledger.open_index(lake, evaluator.answer_version or "", distinct) as paid:
         for key in distinct:
             entry = paid.entries.get(key)
-            if needs_call(entry, evaluator.route, failed.get(key)):
+            if needs_call(entry, route, failed.get(key)):
                 yield WantedAnswer(key, paid.count_attempts(key), entry.code if entry else None)
 
 
