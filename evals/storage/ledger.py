@@ -113,7 +113,8 @@ def build_answer(row: Mapping[str, Any]) -> Answer:
     Raises:
         ValueError, TypeError, KeyError: when the row is damaged.
     """
-    return Answer(**{**row, "night": date.fromisoformat(row["night"])})
+    fields: dict[str, Any] = {**row, "night": date.fromisoformat(row["night"])}
+    return Answer(**fields)
 
 
 def list_answer_files(lake: Lake, answer_version: str) -> list[Path]:
