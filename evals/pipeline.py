@@ -330,7 +330,7 @@ def score_nights(
     from evals.calls.stop import Stop
     from evals.runs import runner
     from evals.storage import ledger
-    from evals.worklist.worklist import NightTraces
+    from evals.worklist.night_contents import NightTraces
 
     recover_budget(lake)
     route = Route(lake, catalog, now, stop=stop or Stop())

@@ -20,7 +20,8 @@ from evals.records import Answer, Failure, Skip
 from evals.specs import Judge, ModelPin
 from evals.storage.lake import Lake
 from evals.storage.ledger import Journal
-from evals.worklist.worklist import WantedAnswer, Worklist, build_partial_trace
+from evals.worklist.night_contents import build_partial_trace
+from evals.worklist.worklist import WantedAnswer, Worklist
 
 EMPTY_REQUEST = models.Request(messages=(), max_tokens=0, temperature=0.0, seed=0)
 TOO_LONG = models.ModelError("not-shown-whole", models.FAULTS["not-shown-whole"], retryable=False)

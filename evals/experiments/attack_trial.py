@@ -18,9 +18,9 @@ from evals.specs import Catalog, Evaluator
 from evals.storage.lake import Lake
 from evals.storage.tables import CanaryRow
 from evals.worklist import canaries
+from evals.worklist.night_contents import ContentFile
 from evals.worklist.worklist import (
     AskedCanary,
-    ContentFile,
     Worklist,
     add_canaries,
     list_unpaid,

@@ -30,7 +30,8 @@ from evals.storage import ledger, night_state
 from evals.storage.documents.batch_jobs import list_awaited_keys
 from evals.storage.documents.evaluator_specs import read_evaluator
 from evals.storage.lake import Lake
-from evals.worklist.worklist import NightTraces, WantedAnswer, Worklist, build_worklist
+from evals.worklist.night_contents import NightTraces
+from evals.worklist.worklist import WantedAnswer, Worklist, build_worklist
 
 FAR_FUTURE = datetime.max.replace(tzinfo=UTC, year=9000)
 

@@ -30,14 +30,9 @@ from evals.storage.lake import Lake
 from evals.storage.locks import LockHeldError
 from evals.storage.tables import CanaryRow
 from evals.worklist import canaries
+from evals.worklist.night_contents import NightTraces
 from evals.worklist.repeated_calls import needs_call
-from evals.worklist.worklist import (
-    NightTraces,
-    Worklist,
-    build_worklist,
-    name_score_file,
-    refresh_worklist,
-)
+from evals.worklist.worklist import Worklist, build_worklist, name_score_file, refresh_worklist
 
 
 @dataclass(frozen=True)

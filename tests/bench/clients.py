@@ -40,7 +40,7 @@ def run_our_client(url: str, calls: int, concurrency: int) -> float:
     from evals.specs import load_catalog
     from evals.storage import ledger
     from evals.storage.lake import Lake
-    from evals.worklist.worklist import NightTraces
+    from evals.worklist.night_contents import NightTraces
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -21,7 +21,7 @@ from evals.runs import runner
 from evals.specs import load_catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
-from evals.worklist.worklist import NightTraces
+from evals.worklist.night_contents import NightTraces
 from tests.bench.clients import MODEL, NIGHT, SYSTEM
 
 TEXT = "The parcel left the depot this morning and arrives tomorrow before noon. " * 13

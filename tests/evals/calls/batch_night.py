@@ -22,7 +22,7 @@ from evals.storage import ledger
 from evals.storage.documents.batch_jobs import BatchJob, read_jobs
 from evals.storage.lake import Lake
 from evals.storage.tables import Coverage
-from evals.worklist.worklist import NightTraces
+from evals.worklist.night_contents import NightTraces
 from tests.catalog_files import write_catalog
 from tests.evals.models.batch_server import Server
 

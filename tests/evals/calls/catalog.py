@@ -14,7 +14,7 @@ from evals.runs import runner
 from evals.specs import Budget, Evaluator, load_catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
-from evals.worklist.worklist import NightTraces
+from evals.worklist.night_contents import NightTraces
 from tests.catalog_files import write_catalog
 
 NIGHT = date(2026, 10, 1)

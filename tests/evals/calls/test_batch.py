@@ -313,7 +313,8 @@ def test_auto_uses_a_batch_where_the_deadline_allows(
     team.write_night(*map(str, range(outputs)))
     from evals.calls.requests import CallPlan
     from evals.evaluators.gold import GoldAndLabels
-    from evals.worklist.worklist import NightTraces, build_worklist
+    from evals.worklist.night_contents import NightTraces
+    from evals.worklist.worklist import build_worklist
     from tests.evals.calls.batch_night import NIGHT
 
     judge = team.judge

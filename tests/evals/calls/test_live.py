@@ -18,7 +18,8 @@ from evals.calls.circuit_breaker import CircuitBreaker
 from evals.calls.routing import Route
 from evals.calls.shared_state import SharedState
 from evals.evaluators.gold import GoldAndLabels
-from evals.worklist.worklist import NightTraces, build_worklist
+from evals.worklist.night_contents import NightTraces
+from evals.worklist.worklist import build_worklist
 from tests.evals.calls.catalog import NIGHT, TODAY, Team, build_traces
 from tests.evals.calls.fake import start_bench_server
 from tests.evals.models.model_server import ServerReply, build_completion, serve_script

@@ -23,7 +23,8 @@ from evals.runs.plan import PlanScope, plan_nights
 from evals.specs import load_catalog
 from evals.statistics import wilson_interval
 from evals.storage import night_state
-from evals.worklist.worklist import NightTraces, build_worklist
+from evals.worklist.night_contents import NightTraces
+from evals.worklist.worklist import build_worklist
 from tests.evals.calls.batch_night import BatchTeam, write_batch_catalog
 from tests.evals.calls.catalog import NIGHT, Team, build_traces
 from tests.evals.models.batch_server import serve_batches

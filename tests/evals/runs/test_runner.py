@@ -21,7 +21,8 @@ from evals.storage.lake import Lake
 from evals.storage.parquet_files import write_parquet
 from evals.storage.tables import to_table
 from evals.worklist import repeated_calls
-from evals.worklist.worklist import NightTraces, name_score_file
+from evals.worklist.night_contents import NightTraces
+from evals.worklist.worklist import name_score_file
 from tests.evals.models.model_server import Server, ServerReply, build_completion, serve_script
 
 NIGHT = date(2026, 10, 1)

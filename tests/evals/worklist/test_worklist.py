@@ -11,7 +11,8 @@ from evals.evaluators.gold import GoldAndLabels
 from evals.runs import runner
 from evals.specs import Evaluator
 from evals.storage import ledger
-from evals.worklist.worklist import NightTraces, Worklist, build_worklist, refresh_worklist
+from evals.worklist.night_contents import NightTraces
+from evals.worklist.worklist import Worklist, build_worklist, refresh_worklist
 from tests.evals.models.model_server import Server, serve_script
 from tests.evals.runs.test_runner import NIGHT, Bench, build_traces, judge_by_words
 
