@@ -16,11 +16,17 @@ import orjson
 
 from evals import models
 from evals.calls import day_budget
-from evals.calls.batch_answers import BatchAnswers
+from evals.calls.batch_answers import (
+    BatchAnswers,
+    FindCutOff,
+    count_most_bytes,
+    find_no_cut_off,
+)
 from evals.calls.day_budget import Spent
 from evals.calls.requests import CallPlan
+from evals.evaluators import registry
 from evals.models.batches import Batches, RemoteBatch, build_row_url
-from evals.records import digest
+from evals.records import Answer, Failure, digest
 from evals.specs import BatchLimits, ModelPin
 from evals.storage.documents.batch_jobs import (
     BatchJob,
@@ -32,6 +38,8 @@ from evals.storage.documents.batch_jobs import (
     requests_path,
     write_job,
 )
+from evals.storage.documents.evaluator_specs import read_evaluator, write_evaluator
+from evals.storage.errors import DamagedFileError
 from evals.storage.files import choose_temporary_path, open_temporary
 from evals.storage.lake import Lake
 from evals.storage.ledger import Journal
@@ -78,6 +86,7 @@ def write_batches(
         new = build_job(provider, plan, tag, sent, size)
         if plan.budget:  # before the job: a crash between them books again under the same name
             plan.budget.book_batch(new.app, tag, Spent(new.booked_usd, new.requests))
+        write_evaluator(provider.lake, plan.work.evaluator)
         created.append(write_job(provider.lake, new))
     return created
 
@@ -122,6 +131,7 @@ def build_job(
         booked_usd=round(most * share, 9),
         created=provider.now,
         route=evaluator.route,
+        evaluator_version=evaluator.version,
     )
 
 
@@ -300,20 +310,16 @@ async def collect_answers(
         stored = read_job(provider.lake, job.tag)
         if stored is None or not stored.is_open:  # another process collected it meanwhile
             return stored or job
-        batch_answers = BatchAnswers(job, provider.client.parse_answer, remote)
-        files: list[Path] = []
-        for file_id, kind in ((remote.output_file, "output"), (remote.error_file, "errors")):
-            if file_id:
-                path = answers_path(provider.lake, job.tag, kind)
-                await provider.api.download(file_id, path)
-                files.append(path)
+        parse, find_cut_off = provider.client.parse_answer, judge_cut_off(provider.lake, stored)
+        batch_answers = BatchAnswers(stored, parse, remote, find_cut_off)
+        files, problems = await download_answers(provider, stored, remote)
         for answer in batch_answers.read_answers(files):
             journal.append(answer)
         day_budget.settle_batch(provider.lake, job.tag, batch_answers.spent)
         closed = replace(job, state=
             "collected", keys=(), status=remote.status, counts=dict(batch_answers.counts),
             usd=round(batch_answers.usd, 9), done=job.requests,
-            problem="; ".join(remote.problems[:3]),
+            problem="; ".join((*remote.problems[:3], *problems)),
         )  # fmt: skip
         write_job(provider.lake, closed)
     for path in (*files, requests_path(provider.lake, job.tag)):
@@ -322,6 +328,42 @@ async def collect_answers(
         with contextlib.suppress(models.ModelError):
             await provider.api.delete(file_id)
     return closed
+
+
+async def download_answers(
+    provider: BatchProvider, job: BatchJob, remote: RemoteBatch
+) -> tuple[list[Path], list[str]]:
+    """Downloads a batch's files; returns them, and a sentence for each that is too large."""
+    files, problems = list[Path](), list[str]()
+    most = count_most_bytes(job)
+    for file_id, kind in ((remote.output_file, "output"), (remote.error_file, "errors")):
+        if file_id:
+            path = answers_path(provider.lake, job.tag, kind)
+            if not await provider.api.download(file_id, path, most):
+                problems.append(
+                    f"its file of {kind} is larger than {most:,} bytes: the rest is lost"
+                )
+            files.append(path)
+    return files, problems
+
+
+def judge_cut_off(lake: Lake, job: BatchJob) -> FindCutOff:
+    """Returns what finds out whether an answer of a job ends in its middle."""
+    if not job.evaluator_version:
+        return find_no_cut_off
+    try:
+        evaluator = read_evaluator(lake, job.evaluator, job.app, job.evaluator_version)
+    except DamagedFileError:
+        return find_no_cut_off
+    model = registry.model_of(evaluator)
+
+    def find_cut_off(answer: Answer) -> Failure | None:
+        if not model.is_cut_off(evaluator, answer):
+            return None
+        result = model.read_answer(evaluator, answer)
+        return result if isinstance(result, Failure) else None
+
+    return find_cut_off
 
 
 def close_refused(provider: BatchProvider, job: BatchJob, journal: Journal) -> BatchJob:

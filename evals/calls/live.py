@@ -20,7 +20,13 @@ from evals.calls.circuit_breaker import (
 )
 from evals.calls.concurrency import AccountGate, Turn
 from evals.calls.day_budget import Spent
-from evals.calls.requests import CallPlan, CallsResult, Question, add_earlier_cost
+from evals.calls.requests import (
+    MAYBE_CHARGED,
+    CallPlan,
+    CallsResult,
+    Question,
+    add_earlier_cost,
+)
 from evals.calls.shared_state import SharedState
 from evals.calls.stop import Stop
 from evals.privacy import redaction
@@ -46,8 +52,6 @@ GIVEN_UP = {
 }
 """What becomes of questions given up unasked, by the circuit breaker's code."""
 PAST_DEADLINE = Skip("night-deadline")
-MAYBE_CHARGED = frozenset({"timeout", "truncated-response", "malformed-response"})
-"""Error codes of calls that the provider may charge although no answer came."""
 
 
 def ask_live(

@@ -24,6 +24,8 @@ from evals.worklist.night_contents import build_partial_trace
 from evals.worklist.worklist import WantedAnswer, Worklist
 
 EMPTY_REQUEST = models.Request(messages=(), max_tokens=0, temperature=0.0, seed=0)
+MAYBE_CHARGED = frozenset({"timeout", "truncated-response", "malformed-response"})
+"""Error codes of calls that the provider may charge although no answer came."""
 TOO_LONG = models.ModelError("not-shown-whole", models.FAULTS["not-shown-whole"], retryable=False)
 
 

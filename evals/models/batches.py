@@ -137,17 +137,26 @@ class Batches:
         """Cancels a batch; requests already done are charged and returned."""
         return parse_batch(await call_provider(lambda: self.client.batches.cancel(batch_id)))
 
-    async def download(self, file_id: str, path: Path) -> None:
-        """Downloads a file of answers, written aside and renamed."""
+    async def download(self, file_id: str, path: Path, most_bytes: int) -> bool:
+        """Downloads a file of answers, written aside and renamed.
+
+        Returns:
+            Whether it is whole; a longer one ends after `most_bytes`, counted decompressed.
+        """
         client = self.client.with_options(timeout=UPLOAD_TIMEOUT_S)
 
-        async def stream() -> None:
+        async def stream() -> bool:
+            left = most_bytes
             async with client.files.with_streaming_response.content(file_id) as answer:
                 with open_replacement(path) as file:
                     async for piece in answer.iter_bytes():
-                        file.write(piece)
+                        file.write(piece[:left])
+                        left -= len(piece)
+                        if left < 0:
+                            return False
+            return True
 
-        await call_provider(stream)
+        return await call_provider(stream)
 
     async def delete(self, file_id: str) -> None:
         """Deletes a file at the provider."""
@@ -155,12 +164,16 @@ class Batches:
 
 
 async def call_provider(call: Callable[[], Awaitable[T]]) -> T:
-    """Awaits a call and raises its errors as ModelErrors."""
+    """Awaits a call and raises its errors as ModelErrors.
+
+    While a body is streamed, errors of the connection are those of httpx.
+    """
+    import httpx2
     import openai
 
     try:
         return await call()
-    except (openai.OpenAIError, ValueError) as error:
+    except (openai.OpenAIError, httpx2.HTTPError, ValueError) as error:
         fault = error_from_openai(error)
     raise fault
 

@@ -186,15 +186,20 @@ def find_named_code(text: str) -> str | None:
 
 
 def error_from_openai(error: Exception) -> ModelError:
-    """Converts an `openai` exception into a ModelError; raise it outside the handler."""
+    """Converts an `openai` or httpx exception into a ModelError; raise it outside the handler."""
+    import httpx2
     import openai
 
+    if isinstance(error, httpx2.TransportError):  # while a body is streamed
+        is_late = isinstance(error, httpx2.TimeoutException)
+        code = "timeout" if is_late else "truncated-response"
+        return ModelError(code, type(error).__name__, retryable=True)
     if isinstance(error, openai.APIStatusError):
         answer = error.response
         return error_from_status(error.status_code, answer.headers, answer.content)
     if isinstance(error, openai.APITimeoutError):
         return ModelError("timeout", "APITimeoutError", retryable=True)
-    if isinstance(error, openai.APIConnectionError):
+    if isinstance(error, openai.APIConnectionError) and not isinstance(error.__cause__, ValueError):
         kind = type(error.__cause__ or error).__name__
         return ModelError("connection", kind, retryable=True)
     return ModelError("malformed-response", type(error).__name__, retryable=True)

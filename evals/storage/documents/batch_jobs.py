@@ -111,6 +111,8 @@ class BatchJob:
     """Why it makes no progress, or was refused."""
     route: str = ""
     """The pin's settings; see `Evaluator.route`."""
+    evaluator_version: str = ""
+    """The version of its evaluator, whose specification is stored; empty in older jobs."""
 
     @property
     def is_open(self) -> bool:

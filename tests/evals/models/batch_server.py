@@ -53,6 +53,10 @@ class State:
     """Serves under `/openai` with an `api-version`, as Azure does, and drops metadata."""
     reading: int = 0
     """How many more requests for a file answer that it is pending."""
+    encoding: str = ""
+    """The content encoding of files of answers, which are stored encoded."""
+    cuts_files: bool = False
+    """Whether the connection ends in the middle of a file of answers."""
     keys: set[str | None] = field(default_factory=set)
     """The `api-key` headers received."""
 
@@ -230,7 +234,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(data)))
+        if isinstance(value, bytes) and self.state.encoding:
+            self.send_header("content-encoding", self.state.encoding)
         self.end_headers()
+        if isinstance(value, bytes) and self.state.cuts_files:
+            data, self.close_connection = data[: len(data) // 2], True
         self.wfile.write(data)
 
     def do_GET(self) -> None:
