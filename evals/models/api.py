@@ -6,18 +6,24 @@ Retries, concurrency and pacing belong to `evals.calls`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from datetime import date
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, cast
 
+from evals.models.answer_fields import require_list, require_object, require_text
 from evals.models.api_shapes import choose_shape
 from evals.models.faults import error_from_openai
 from evals.models.protocol import Key, ModelError, Reply, Request
-from evals.models.transport import Address, JsonTransport
+from evals.models.transport import MOST_BYTES, Address, JsonTransport
+from evals.records import Json
 from evals.specs import ModelPin
 
 if TYPE_CHECKING:
+    import httpx2
     import openai
+
+MOST_PACKED_BYTES = 2**18
+"""The most compressed bytes of an answer that is read whole: a thousand times as many unpacked."""
 
 CONNECTION = ("accept-encoding", "connection", "content-length", "host")
 """Headers of one connection or one body; each request has its own."""
@@ -69,19 +75,19 @@ class OpenAIClient:
         import openai
 
         common, azure = client_settings(self.pin, self.key), azure_settings(self.pin)
-        transport = openai.DefaultAioHttpClient()
+        transport = openai.DefaultAioHttpClient(event_hooks={"response": [bound_body]})
         if azure:
             return openai.AsyncAzureOpenAI(**common, **azure, http_client=transport)
         return openai.AsyncOpenAI(**common, base_url=self.base_url, http_client=transport)
 
-    async def list_expiries(self) -> dict[str, date]:
-        """Reads shutdown dates from the provider's model list; see `Client.list_expiries`.
+    async def list_expiries(self) -> dict[str, date | None]:
+        """Reads the provider's model list; see `Client.list_expiries`.
 
-        The library fails in ways of its own at a web page and other answers that are no list.
+        Sent by the library and parsed here: the library reads any other answer as an empty list.
         """
         try:
-            listed = self.client.models.list()
-            return {model.id: day async for model in listed for day in read_shutdown_date(model)}
+            answer = await self.client.get("/models", cast_to=object)
+            return parse_model_list(cast("Json", answer))
         except Exception as error:
             fault = error_from_openai(error)
         raise fault
@@ -154,8 +160,51 @@ def find_address(pin: ModelPin, base_url: str | None, key: Key, path: str) -> Ad
     return Address(str(requests[0].url), headers)
 
 
-def read_shutdown_date(model: object) -> Iterator[date]:
-    """Yields the model's shutdown date, if the list has one."""
-    shutdown = getattr(model, "shutdown_date", None)
-    if isinstance(shutdown, str):
-        yield date.fromisoformat(shutdown[:10])
+async def bound_body(response: httpx2.Response) -> None:
+    """Bounds the body of an answer that is read whole; a download bounds itself."""
+    if not response.request.url.path.endswith("/content"):
+        response.stream = build_bounded_stream(response)
+
+
+def build_bounded_stream(response: httpx2.Response) -> httpx2.AsyncByteStream:
+    """Builds a stream that raises `BodyTooLarge` beyond the most bytes of a body."""
+    import httpx2
+
+    inner = cast("httpx2.AsyncByteStream", response.stream)
+    most = MOST_PACKED_BYTES if "content-encoding" in response.headers else MOST_BYTES
+
+    class BoundedStream(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            left = most
+            async for piece in inner:
+                left -= len(piece)
+                if left < 0:
+                    raise BodyTooLarge
+                yield piece
+
+        async def aclose(self) -> None:
+            await inner.aclose()
+
+    return BoundedStream()
+
+
+class BodyTooLarge(ValueError):
+    """A body is larger than an answer may be."""
+
+
+def parse_model_list(answer: Json) -> dict[str, date | None]:
+    """Parses a model list into each model and its last day, if it has one.
+
+    Raises:
+        SHAPE_ERRORS: when it is no list of models.
+    """
+    rows = [require_object(row) for row in require_list(require_object(answer)["data"])]
+    return {require_text(row["id"]): parse_day(row.get("shutdown_date")) for row in rows}
+
+
+def parse_day(value: Json) -> date | None:
+    """Parses a date or a timestamp in ISO form; None for anything else."""
+    try:
+        return date.fromisoformat(value[:10]) if isinstance(value, str) else None
+    except ValueError:
+        return None

@@ -62,9 +62,15 @@ def list_expiring(pins: Iterable[ModelPin], lake: Lake, today: date) -> list[Exp
     return sorted((one for one in expiries if one and one.state != "ok"), key=lambda one: one.on)
 
 
-def write_model_list(lake: Lake, pin: ModelPin, ends: Mapping[str, date], today: date) -> None:
-    """Stores a provider's list as fetched today."""
-    replace_model_list(lake, provider_address(pin), ModelList(today, ends))
+def write_model_list(
+    lake: Lake, pin: ModelPin, listed: Mapping[str, date | None], today: date
+) -> None:
+    """Stores a provider's list as fetched today; a model it does not name keeps its last day."""
+    address = provider_address(pin)
+    before = read_model_lists(lake).get(address, ModelList()).ends
+    ends = {**before, **listed}
+    known = {model: day for model, day in ends.items() if day is not None}
+    replace_model_list(lake, address, ModelList(today, known))
 
 
 def provider_address(pin: ModelPin) -> str:

@@ -147,8 +147,8 @@ class Client(Protocol):
         """
         ...
 
-    async def list_expiries(self) -> dict[str, date]:
-        """Reads the models of the provider's list that have a shutdown date.
+    async def list_expiries(self) -> dict[str, date | None]:
+        """Reads the models of the provider's list, each with its last day, if it has one.
 
         Raises:
             ModelError: when the list cannot be read.

@@ -1,6 +1,7 @@
 """Promises of expiry: a pin's end, from the catalog or the provider, is reported in time."""
 
 import asyncio
+import gzip
 import hashlib
 import json
 from collections.abc import Callable
@@ -173,7 +174,17 @@ def test_openai_s_list_is_read_once_a_day(
         server.ServerReply(200, b"<html>Sign in</html>", {"Content-Type": "text/html"}),
         server.ServerReply(200, b"<html>Sign in</html>"),
         server.ServerReply(200, b'["m-1"]'),
+        server.ServerReply(200, b'{"data": ["m-1"]}'),
+        server.ServerReply(200, b'{"data": [{"id": 7}]}'),
+        server.ServerReply(200, b'{"data": null}'),
+        server.ServerReply(200, b'{"object": "list"}'),
+        server.ServerReply(200, b'{"models": [{"name": "m-1", "model": "m-1"}]}'),
+        server.ServerReply(200, b'{"data": []}' + b" " * 2**24),
+        server.ServerReply(
+            200, gzip.compress(b'{"data": []}' + b" " * 2**27, 1), {"Content-Encoding": "gzip"}
+        ),
     ],
+    ids=lambda reply: repr(reply.body[:30]),
 )
 def test_an_unreadable_list_is_not_tried_twice_a_day_and_the_old_dates_count(
     tmp_path: Path, configure_openai: Callable[[str], ModelPin], reply: server.ServerReply
@@ -191,6 +202,18 @@ def test_an_unreadable_list_is_not_tried_twice_a_day_and_the_old_dates_count(
         assert (soon.state, soon.days_left) == ("warn", 50)
         refresh_daily(lake, served, TODAY + timedelta(days=1))
         assert len(running.requests) == 2
+
+
+def test_a_model_that_the_list_names_no_more_keeps_its_last_day(tmp_path: Path) -> None:
+    """One that is listed without a day has none; a day that is no date counts as none."""
+    lake = Lake(tmp_path).open()
+    days = dict.fromkeys(("m-1", "m-2", "m-3"), TODAY)
+    listing = [{"id": "m-2", "shutdown_date": None}, {"id": "m-3", "shutdown_date": "soon"}]
+    with server.serve_script(lambda b, n: server.ServerReply(), listing) as running:
+        served = pin(base_url=running.url)
+        write_model_list(lake, served, days, TODAY - timedelta(days=1))
+        refresh_daily(lake, served, TODAY)
+        assert models.read_model_lists(lake)[running.url].ends == {"m-1": TODAY}
 
 
 def test_a_compatible_server_s_list_is_read(tmp_path: Path) -> None:
