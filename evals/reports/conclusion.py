@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from evals.reports.decide.verdicts import NO_BASELINE, Word, has_outage
+from evals.reports.decide.coverage import has_outage
+from evals.reports.decide.verdicts import NO_BASELINE, Word
 from evals.reports.phrases import format_day, join_names
 from evals.reports.sections.causes import Cause, shorten_causes
 from evals.reports.sections.incidents import IncidentRow

@@ -142,7 +142,7 @@ def describe_setting(setting: Setting) -> str:
     return f"{setting.name} {before} → {after}"
 
 
-SHARES = ("max_drop", "target", "max_quarantined", "max_attack_success")
+SHARES = ("max_drop", "min_coverage", "target", "max_quarantined", "max_attack_success")
 
 
 def show_value(name: str, value: Json) -> str:

@@ -5,7 +5,6 @@ The rows of a single night are in `sections.results`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,13 +19,14 @@ from evals.statistics import Proportion, normal_quantile, pool_proportions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PooledResult:
-    """One dimension, evaluator and slice over several nights."""
+    """One dimension, evaluator version and slice over several nights."""
 
     dimension: str
     evaluator: str
     kind: str
     slice: str
     evaluator_versions: tuple[str, ...]
+    """The one version; a list since rows once had several."""
     nights: int
     first: date = field(metadata={"key": "from"})
     last: date = field(metadata={"key": "to"})
@@ -42,6 +42,11 @@ class PooledResult:
     coverage: float | None
     weighted: Weighted | None = absent_if(None)
 
+    def is_other_version(self, other: PooledResult) -> bool:
+        """Whether the other row is of another version of the same evaluator."""
+        names = (self.dimension, self.evaluator) == (other.dimension, other.evaluator)
+        return names and self.evaluator_versions != other.evaluator_versions
+
     @property
     def compared_rate(self) -> Weighted | PooledResult:
         """The rate that comparisons use: weighted where there is one."""
@@ -55,12 +60,12 @@ def pool_reports(reports: Iterable[Report]) -> list[PooledResult]:
         reports: of one application; refused nights add none.
 
     Returns:
-        One row per dimension, evaluator and slice, with its nights and evaluator versions.
+        One row per dimension, evaluator, slice and evaluator version, with its nights.
 
     Raises:
         ValueError: a night is there twice, or there are several applications.
     """
-    groups: dict[tuple[str, str, str], list[tuple[date, Result]]] = {}
+    groups: dict[tuple[str, str, str, str], list[tuple[date, Result]]] = {}
     seen: set[date] = set()
     apps: set[str] = set()
     for report in reports:
@@ -71,15 +76,20 @@ def pool_reports(reports: Iterable[Report]) -> list[PooledResult]:
             )
         seen.add(report.date)
         for row in report[results.SECTION]:
-            groups.setdefault((*row.key, row.slice), []).append((report.date, row))
-    return [pool_rows(rows) for _, rows in sorted(groups.items())]
+            groups.setdefault((*row.key, row.slice, row.evaluator_version), []).append(
+                (report.date, row)
+            )
+    pooled = map(pool_rows, groups.values())
+    return sorted(pooled, key=lambda row: (row.dimension, row.evaluator, row.slice, row.first))
 
 
 def pool_rows(nights: Sequence[tuple[date, Result]]) -> PooledResult:
-    """Pools several nights of one dimension, evaluator and slice."""
+    """Pools several nights of one dimension, evaluator version and slice."""
     rows = [row for _, row in nights]
     passed, scored = sum(row.passed for row in rows), sum(row.scored for row in rows)
-    rate = Proportion(passed, scored, math.fsum(compute_effective_size(row) for row in rows))
+    rate = pool_proportions(
+        [Proportion(row.passed, row.scored, compute_effective_size(row)) for row in rows]
+    )
     low, high = rate.interval() if scored else (None, None)
     left = [row.unsampled for row in rows if row.unsampled is not None]
     unsampled = sum(left) if len(left) == len(rows) else None

@@ -32,6 +32,13 @@ class Gate(Spec):
         lt=1,
         description="the smallest drop that matters: one that is surely smaller opens no incident",
     )
+    min_coverage: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="the share of a night's sampled answers that an evaluator must have judged "
+        "before its rate is measured; a dimension may set its own",
+    )
     alpha: float = Field(
         default=0.05, gt=0, lt=0.5, description="how often chance alone may look like a change"
     )

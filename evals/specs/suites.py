@@ -89,12 +89,13 @@ class Dimension(Spec):
         default=None,
         description="what it means that no person labelled an answer; null: nothing",
     )
-    min_coverage: float = Field(
-        default=0.9,
+    min_coverage: float | None = Field(
+        default=None,
         ge=0,
         le=1,
-        description="the share of the night's answers that people must have judged before their "
-        "row decides",
+        description="the share of the night's answers that must be judged before its rows decide: "
+        "of all answers for people's row, of the sampled ones for an evaluator; null: 0.9 for "
+        "people, the gate's `min_coverage` for evaluators",
     )
     recorded: bool = Field(
         default=False, description="show recorded judges, rules and adjudications"

@@ -13,6 +13,8 @@ from evals.statistics.intervals import ALPHA, NORMAL, Interval, normal_quantile
 from evals.statistics.proportions import Proportion
 
 POWER = 0.8
+FEW = 10
+"""Below so many expected rows of a verdict the tests are exact."""
 
 
 class Difference(NamedTuple):
@@ -43,7 +45,10 @@ def newcombe_interval(before: Proportion, after: Proportion, z: float) -> Interv
 
 
 def compare_rates(before: Proportion, after: Proportion, alpha: float = ALPHA) -> Difference:
-    """Two independent rates compared; p inverts the interval, so the two never disagree.
+    """Two independent rates compared: Newcombe's interval, and the p that inverts it.
+
+    Where few fails or passes are expected, p is that of the exact test if it is larger, and an
+    interval that it contradicts ends at 0.
 
     Raises:
         ValueError: a side has no rows.
@@ -52,13 +57,97 @@ def compare_rates(before: Proportion, after: Proportion, alpha: float = ALPHA) -
         raise ValueError("a difference needs rows with a verdict on both sides")
     change = after.rate - before.rate
     interval = newcombe_interval(before, after, normal_quantile(alpha))
+    p = invert_newcombe(before, after) if change else 1.0
+    if change and expects_few(before, after):
+        p = max(p, fisher_p(before, after))
+        if p >= alpha:
+            interval = Interval(min(interval.low, 0.0), max(interval.high, 0.0))
+    return Difference(change, interval.low, interval.high, p)
+
+
+def invert_newcombe(before: Proportion, after: Proportion) -> float:
+    """Returns the p at which Newcombe's interval begins to exclude 0."""
     low, high = 0.0, 40.0
-    for _ in range(80 if change else 0):
+    for _ in range(80):
         middle = (low + high) / 2
         edges = newcombe_interval(before, after, middle)
         excluded = edges.low > 0 or edges.high < 0
         low, high = (middle, high) if excluded else (low, middle)
-    return Difference(change, interval.low, interval.high, math.erfc(low / math.sqrt(2)))
+    return math.erfc(low / math.sqrt(2))
+
+
+def expects_few(before: Proportion, after: Proportion) -> bool:
+    """Whether fewer than `FEW` fails, or passes, are expected on the smaller side."""
+    size = before.size + after.size
+    rate = (before.rate * before.size + after.rate * after.size) / size
+    return min(rate, 1 - rate) * min(before.size, after.size) < FEW
+
+
+class Table(NamedTuple):
+    """Two samples in whole effective rows, by the rarer verdict."""
+
+    drawn: int
+    """Rows of the first."""
+    seen: int
+    """Of those, rows of the rarer verdict."""
+    rows: int
+    """Of both."""
+    rare: int
+    """Of those, rows of the rarer verdict."""
+
+    def list_chances(self) -> list[tuple[int, float]]:
+        """Lists how many rare rows the first could have, each with its chance."""
+        least = max(0, self.drawn + self.rare - self.rows)
+        counts = range(least, min(self.drawn, self.rare) + 1)
+        whole = log_choose(self.rows, self.drawn)
+        return [
+            (
+                k,
+                math.exp(
+                    log_choose(self.rare, k)
+                    + log_choose(self.rows - self.rare, self.drawn - k)
+                    - whole
+                ),
+            )
+            for k in counts
+        ]
+
+
+def log_choose(n: int, k: int) -> float:
+    """Returns the logarithm of n over k."""
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def make_table(first: Proportion, second: Proportion) -> Table:
+    """Makes the table of two rates, the smaller sample first."""
+    if second.size < first.size:
+        first, second = second, first
+    sizes = [max(1, round(side.size)) for side in (first, second)]
+    passed = [round(side.rate * n) for side, n in zip((first, second), sizes, strict=True)]
+    failed = [n - k for n, k in zip(sizes, passed, strict=True)]
+    rarer = failed if sum(failed) <= sum(passed) else passed
+    return Table(sizes[0], rarer[0], sum(sizes), sum(rarer))
+
+
+def fisher_p(first: Proportion, second: Proportion) -> float:
+    """Fisher's exact two-sided p of two rates: of all tables that are no likelier than theirs."""
+    table = make_table(first, second)
+    chances = table.list_chances()
+    own = dict(chances)[table.seen]
+    return min(1.0, math.fsum(chance for _, chance in chances if chance <= own * (1 + 1e-7)))
+
+
+def midp_hypergeometric(seen: int, drawn: int, rare: int, rows: int) -> float:
+    """The chance of more rare rows in a part than `seen`, with half of that of as many (mid-p).
+
+    Args:
+        seen: rare rows of the part.
+        drawn: rows of the part.
+        rare: rare rows of the whole.
+        rows: rows of the whole.
+    """
+    chances = Table(drawn, seen, rows, rare).list_chances()
+    return math.fsum(p for k, p in chances if k > seen) + dict(chances)[seen] / 2
 
 
 def mcnemar(only_before: int, only_after: int) -> float:
@@ -107,7 +196,7 @@ def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
 
 
 def slice_test(part: Proportion, whole: Proportion) -> float:
-    """Two-sided p of a slice against its complement, by the pooled z test.
+    """Two-sided p of a slice against its complement, by the pooled z test; exact where few.
 
     Raises:
         ValueError: the slice is empty or the whole, so it has no complement.
@@ -115,6 +204,10 @@ def slice_test(part: Proportion, whole: Proportion) -> float:
     rest = whole.subtract(part)
     if part.n <= 0 or rest.n <= 0:
         raise ValueError("a slice is tested against a complement; one of the two is empty")
+    if expects_few(part, rest):
+        table = make_table(part, rest)
+        more = midp_hypergeometric(table.seen, table.drawn, table.rare, table.rows)
+        return min(1.0, 2 * min(more, 1 - more))
     variance = whole.rate * (1 - whole.rate) * (1 / part.size + 1 / rest.size)
     if variance == 0:
         return 1.0

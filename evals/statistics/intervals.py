@@ -98,23 +98,74 @@ def standard_errors(passed: int, n: int, clusters: int, session_ss: float) -> Er
     return Errors(clt, math.sqrt(session_ss * clusters / (clusters - 1)) / n)
 
 
+PRIOR_CORRELATION, PRIOR_SESSIONS = 0.1, 30
+"""The correlation within a session that is assumed at first, and how many sessions outweigh it."""
+ENOUGH = 10
+"""So many rows of the rarer verdict show the correlation as well as their sessions can."""
+
+
+class Clusters(NamedTuple):
+    """The sessions of some rows."""
+
+    number: int
+    size: float
+    """Rows in the session of a row: the sum of squared sizes over the rows."""
+
+
 def effective_n(
-    passed: int, n: int, clusters: int | None, session_ss: float | None, alpha: float = ALPHA
+    passed: int,
+    n: int,
+    clusters: int | None,
+    session_ss: float | None,
+    session_squares: float | None = None,
+    alpha: float = ALPHA,
 ) -> float:
     """How many independent rows carry as much information as these clustered ones.
 
-    The half-width is the larger of z times the CLT error and t(G-1) times the clustered one:
-    with few clusters the clustered error alone can fall below the CLT's. One conversation is
-    one observation.
+    Args:
+        passed: rows that passed.
+        n: rows with a verdict.
+        clusters: sessions among them; None: every row is one.
+        session_ss: the sum over sessions of (sum over rows of (s - rate)) squared.
+        session_squares: the sum of squared sizes of sessions; None: all have the same.
+        alpha: the interval's level.
     """
     if n < 2 or clusters is None or session_ss is None or clusters >= n:
         return float(n)
     if clusters < 2:
         return 1.0
+    rate = passed / n
     errors = standard_errors(passed, n, clusters, session_ss)
-    if errors.clt == 0:
-        return float(n)
-    ratio = (
-        t_quantile(clusters - 1, alpha) * errors.clustered / (normal_quantile(alpha) * errors.clt)
-    )
-    return max(1.0, n / max(1.0, ratio) ** 2)
+    design = errors.clustered**2 * n / (rate * (1 - rate)) if 0 < rate < 1 else 0.0
+    sessions = describe_clusters(n, clusters, session_squares)
+    return deflate_size(n, design, sessions, min(passed, n - passed), alpha)
+
+
+def describe_clusters(n: int, clusters: int, session_squares: float | None) -> Clusters:
+    """Returns the sessions of rows; without their sizes all have the same."""
+    return Clusters(clusters, max((session_squares or 0.0) / n, n / clusters))
+
+
+def deflate_size(
+    size: float, design: float, sessions: Clusters, rarer: float, alpha: float = ALPHA
+) -> float:
+    """Deflates a sample size for rows of one session that move together.
+
+    The correlation within sessions is the rate's own, shrunk towards a prior: with few sessions,
+    or few rows of the rarer verdict, the rows alone do not show it. The design effect is never
+    below what they show; t(G-1) stands for the normal quantile.
+
+    Args:
+        size: rows, or Kish's size of weighted ones.
+        design: the variance of the rate over that of as many independent rows; 0: not shown.
+        sessions: at least 2.
+        rarer: rows of the rarer verdict.
+        alpha: the interval's level.
+    """
+    more = sessions.size - 1
+    own = max(0.0, (design - 1) / more) if more > 0 else 0.0
+    weight = sessions.number * min(1.0, rarer / ENOUGH)
+    shrunk = (weight * own + PRIOR_SESSIONS * PRIOR_CORRELATION) / (weight + PRIOR_SESSIONS)
+    effect = max(1.0, design, 1 + more * shrunk)
+    ratio = t_quantile(sessions.number - 1, alpha) / normal_quantile(alpha)
+    return max(1.0, size / effect / ratio**2)

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from evals.statistics.intervals import (
     ALPHA,
     Interval,
+    deflate_size,
+    describe_clusters,
     normal_quantile,
     t_quantile,
     wilson_interval_at,
@@ -87,13 +89,13 @@ def weigh_proportion(
     n: int,
     sessions: int | None = None,
     weights: Weights | None = None,
+    session_squares: float | None = None,
     alpha: float = ALPHA,
 ) -> Proportion:
     """The rate of all traces from rows that came into the sample unequally.
 
-    The effective sample size is Korn and Graubard's (1998): that of the binomial with the same
-    variance, its t quantile in place of the normal one. A rate of 0 or 1 shows no variance:
-    there it is Kish's.
+    Its size is Kish's, deflated for sessions and for weights that go with the verdict: never more
+    than Kish's (Korn & Graubard 1998 with a cap).
 
     Args:
         rate: Hajek's, each row counted 1 / inclusion times.
@@ -101,23 +103,38 @@ def weigh_proportion(
         n: rows with a verdict.
         sessions: conversations among them; None: every row is one.
         weights: what the rows stand for; None where it was not kept.
+        session_squares: the sum of squared sizes of sessions; None: all have the same.
         alpha: the interval's level.
     """
     clusters = n if sessions is None else sessions
     size = weights.kish if weights else float(n)
+    is_mixed = 0 < rate < 1
     if clusters < 2 or variance is None:
         size = 1.0
-    elif 0 < rate < 1 and variance > 0:
-        inflated = t_quantile(clusters - 1, alpha) / normal_quantile(alpha)
-        size = rate * (1 - rate) / (variance * inflated**2)
+    elif is_mixed or clusters < n:
+        design = variance * size / (rate * (1 - rate)) if is_mixed else 0.0
+        about = describe_clusters(n, clusters, session_squares)
+        size = deflate_size(size, design, about, min(rate, 1 - rate) * n, alpha)
     return Proportion(rate * n, n, max(1.0, min(size, n)), weights)
 
 
-def pool_proportions(parts: Sequence[Proportion]) -> Proportion:
-    """Independent samples as one, each with the weight of its rows: their variances add up."""
+def pool_proportions(parts: Sequence[Proportion], alpha: float = ALPHA) -> Proportion:
+    """Nights as one sample, each with the weight of its rows.
+
+    The variance is that of sampling, or that between the nights where it is larger, with Student's
+    t for its degrees of freedom.
+    """
     counted = [part for part in parts if part.n]
-    n = sum(part.n for part in counted)
+    n, nights = sum(part.n for part in counted), len(counted)
     if not n:
         return Proportion(0, 0)
-    spread = math.fsum(part.n**2 / part.size for part in counted)
-    return Proportion(math.fsum(part.passed for part in counted), n, n**2 / spread)
+    passed = math.fsum(part.passed for part in counted)
+    size = n**2 / math.fsum(part.n**2 / part.size for part in counted)
+    rate = passed / n
+    if nights > 1 and 0 < rate < 1:
+        squares = math.fsum((part.passed - rate * part.n) ** 2 for part in counted)
+        between = squares / n**2 * nights / (nights - 1)
+        design = between * size / (rate * (1 - rate))
+        ratio = t_quantile(nights - 1, alpha) / normal_quantile(alpha)
+        size = max(1.0, size / design / ratio**2) if design > 1 else size
+    return Proportion(passed, n, size)

@@ -261,7 +261,14 @@ def draw_pooled(
     """Draws the pooled results of an application's nights, and on demand those of slices."""
     console = open_stdout()
     console.print(f" {app}, {nights[0]} to {nights[-1]} pooled")
-    console.print(build_counts_table([row for row in rows if slices or row.slice == "all"]))
+    shown = [row for row in rows if slices or row.slice == "all"]
+    console.print(build_counts_table(shown))
+    for row in shown:
+        if any(other.is_other_version(row) for other in shown):
+            console.print(
+                f" {row.dimension} ({row.evaluator}) from {row.first} to {row.last} is of "
+                f"evaluator version {row.evaluator_versions[0]}"
+            )
 
 
 def build_counts_table(rows: Sequence[Result] | Sequence[PooledResult]) -> Table:

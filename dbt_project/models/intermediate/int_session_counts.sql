@@ -11,6 +11,7 @@ select
     count(*) filter (scores.verdict = 'fail') as failed,
     count(*) filter (scores.status = 'error') as errored,
     count(*) filter (scores.status = 'skipped') as skipped,
+    count(*) filter (scores.status = 'skipped' and {{ is_unasked('scores.code') }}) as unasked,
     coalesce(sum(1 / scores.inclusion) filter (scores.verdict = 'pass'), 0) as weighted_passed,
     coalesce(sum(1 / scores.inclusion) filter (scores.status = 'scored'), 0) as weighted_scored,
     coalesce(sum(1 / (scores.inclusion * scores.inclusion)) filter (scores.status = 'scored'), 0)

@@ -5,13 +5,13 @@ Verdicts and their reasons are in `verdicts`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import NamedTuple
 
 from evals.evaluators.registry import is_recorded, needs_alignment
+from evals.reports.decide.coverage import find_needed, is_measured
 from evals.reports.decide.labelling import (
     Key,
     Labelling,
@@ -61,6 +61,10 @@ class Evidence:
     labels_random: bool = False
     """Whether the labels are a random sample of this night: then estimates are post-stratified."""
 
+    def find_needed(self, row: Rate) -> float:
+        """Finds the share of answers that has to be judged for a row to be measured."""
+        return find_needed(row, self.dimensions.get(row.dimension), self.app.gate)
+
     def list_past_wholes(self) -> list[Rate]:
         """Returns the earlier nights' rates over all traces."""
         return [
@@ -68,6 +72,11 @@ class Evidence:
             for row in self.history
             if row.slice == "all" and row.date is not None and row.date < self.date
         ]
+
+    def count_pending(self) -> dict[tuple[date | None, Identity], int]:
+        """Counts the answers that nights await from batches, by night and evaluator."""
+        tonight = {(self.date, row.identity): row.pending for row in self.coverage}
+        return {(row.date, row.identity): row.pending for row in self.coverage_before} | tonight
 
 
 class Baseline(NamedTuple):
@@ -107,6 +116,8 @@ class Measurement:
     """How much of the night has a label; None where the verdicts are no labels."""
     covered: Covered | None = None
     """What its evaluator covers; None for a slice."""
+    needed: float = 0.0
+    """The share of the sampled answers that has to be judged."""
 
     @property
     def rate(self) -> Proportion:
@@ -127,6 +138,7 @@ def measure_night(night: Evidence) -> Iterable[Measurement]:
     for row in night.list_past_wholes():
         earlier.setdefault(row.identity, []).append(row)
     reported = {key[:2] for key, rows in earlier.items() if count_scored(rows)}
+    awaited = night.count_pending()
     covered = {row.identity: row for row in night.coverage}
     judged = measure_labelling(night.rates, night.coverage)
     for row in [*night.rates, *build_empty_rows(night)]:
@@ -139,7 +151,11 @@ def measure_night(night: Evidence) -> Iterable[Measurement]:
             resistances.get(key),
             unsampled=unsampled.get(key, 0) if is_whole or not unsampled.get(key) else None,
             pending=pending.get(key, 0) if is_whole else 0,
-            history=history,
+            history=[
+                past
+                for past in history
+                if is_measured(past, awaited.get((past.date, key), 0), night.find_needed(past))
+            ],
             evaluator_changed=is_whole and key[:2] in reported and not count_scored(history),
             labelling=find_labelling(night, row, judged, unsampled.get(key, 0)),
             covered=covered.get(key) if is_whole else None,
@@ -154,8 +170,7 @@ def find_labelling(
         return None
     if not is_from_people(row):
         return Labelling(row.n + unlabelled, unlabelled)
-    dimension = night.dimensions.get(row.dimension)
-    needed = dimension.min_coverage if dimension else 0.0
+    needed = night.find_needed(row)
     return judged[row.dimension, row.evaluator_version]._replace(needed=needed)
 
 
@@ -192,7 +207,7 @@ def measure_row(
     unlabelled_before = 0
     if labelling and is_from_people(row):
         history, unlabelled_before = select_complete(night, row, history, labelling.needed)
-    counted, rate, before = pool_counted([row]), pool_rates([row]), pool_rates(history)
+    counted, rate, before = count_row(row), pool_rates([row]), pool_rates(history)
     aligned = is_aligned(row, labels)
     value, estimator = estimate_rate(row, rate, labels, night.labels_random)
     dimension = night.dimensions.get(row.dimension)
@@ -219,6 +234,7 @@ def measure_row(
         estimator=estimator,
         labelling=labelling,
         covered=covered,
+        needed=0.0 if row.slice != "all" else night.find_needed(row),
     )
 
 
@@ -244,18 +260,10 @@ def count_scored(rows: Iterable[Rate]) -> int:
     return sum(row.scored for row in rows)
 
 
-def pool_counted(rows: Sequence[Rate]) -> Proportion:
-    """Pools nights by their counts; sessions vary about the rate of their own night."""
-    passed, n = sum(row.passed for row in rows), count_scored(rows)
-    clusters, squares = 0, list[float]()
-    for row in rows:
-        if not row.scored:
-            continue
-        if row.sessions is None or row.session_ss is None:
-            return Proportion(passed, n)
-        clusters += row.sessions
-        squares.append(row.session_ss)
-    return Proportion(passed, n, effective_n(passed, n, clusters, math.fsum(squares)))
+def count_row(row: Rate) -> Proportion:
+    """Returns a row's rate by its counts, with the effective size of its sessions."""
+    size = effective_n(row.passed, row.scored, row.sessions, row.session_ss, row.session_squares)
+    return Proportion(row.passed, row.scored, size)
 
 
 def pool_labels(rows: Iterable[Labelled]) -> dict[Identity, Agreement]:
@@ -301,9 +309,7 @@ def may_decide(
 
 def pool_rates(rows: Sequence[Rate]) -> Proportion:
     """Pools nights as rates over all traces, weighted where a night was sampled unequally."""
-    if not any(row.is_weighted for row in rows):
-        return pool_counted(rows)
-    nights = [weigh_row(row) if row.is_weighted else pool_counted([row]) for row in rows]
+    nights = [weigh_row(row) if row.is_weighted else count_row(row) for row in rows]
     return nights[0] if len(nights) == 1 else pool_proportions(nights)
 
 
@@ -312,9 +318,14 @@ def weigh_row(row: Rate) -> Proportion:
     total, squares = row.scored_weight, row.scored_weight_squares
     weights = Weights(total, squares) if total and squares else None
     if row.weighted_rate is None or not row.scored:
-        return replace(pool_counted([row]), weights=weights)
+        return replace(count_row(row), weights=weights)
     return weigh_proportion(
-        row.weighted_rate, row.weighted_variance, row.scored, row.sessions, weights
+        row.weighted_rate,
+        row.weighted_variance,
+        row.scored,
+        row.sessions,
+        weights,
+        row.session_squares,
     )
 
 

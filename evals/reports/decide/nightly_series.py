@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evals.evaluators.registry import is_recorded
+from evals.reports.decide.coverage import is_measured
 from evals.reports.decide.falls import ONE_SIDED, Key
 from evals.reports.decide.incidents import Decision, History, Replayed, SeriesNight
 from evals.reports.decide.measurements import (
@@ -87,9 +88,12 @@ def build_history(
     keys = select_keys(evidence)
     rows: dict[Key, dict[date, SeriesNight]] = {key: {} for key in keys}
     nights: set[date] = {evidence.date}
+    awaited = evidence.count_pending()
     for row in rates:
-        key = row.identity[:2]
-        if row.slice == "all" and row.date is not None and key in rows and row.scored:
+        key, pending = row.identity[:2], awaited.get((row.date, row.identity), 0)
+        if row.slice != "all" or row.date is None or key not in rows:
+            continue
+        if is_measured(row, pending, evidence.find_needed(row)):
             nights.add(row.date)
             rows[key][row.date] = build_series_night(row)
     deciding = [key for key, decides in keys.items() if decides]

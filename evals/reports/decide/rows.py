@@ -37,11 +37,15 @@ class Rate(NamedTuple):
     sessions: int | None = None
     session_ss: float | None = None
     """Sum over sessions of (passed - scored x rate) squared."""
+    session_squares: float | None = None
+    """Sum over sessions of their scored rows squared."""
     weighted_rate: float | None = None
     """The rate over all traces, where traces were sampled with different probabilities."""
     weighted_variance: float | None = None
     scored_weight: float | None = None
     scored_weight_squares: float | None = None
+    unasked: int = 0
+    """Of the skipped, rows whose question was not asked, such as beyond the budget."""
 
     @property
     def identity(self) -> Identity:
@@ -86,6 +90,8 @@ class CauseRate(NamedTuple):
     passed: int
     failed: int
     date: date | None = None
+    evaluator_version: str = ""
+    """Empty in older marts."""
     weight: float | None = None
     weight_squares: float | None = None
     weight_passed: float | None = None

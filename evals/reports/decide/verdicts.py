@@ -12,6 +12,7 @@ from datetime import date
 from typing import Literal, NamedTuple
 
 from evals.evaluators.registry import is_recorded
+from evals.reports.decide.coverage import has_outage, measure_judged
 from evals.reports.decide.labelling import bound_rate, is_from_people
 from evals.reports.decide.measurements import Measurement
 from evals.reports.decide.resistance import explain_vulnerability
@@ -22,8 +23,6 @@ from evals.statistics import Difference, Estimate, Proportion, holm, mde, needed
 Word = Literal["held", "slipped", "too close to call", "not measured"]
 """The four verdicts."""
 
-ERRORED = 0.2
-"""Above this share of errored rows an evaluator is not measured."""
 NO_BASELINE = "no baseline yet"
 NEAR = 1.0
 """Below this z a night is near what was expected."""
@@ -208,6 +207,17 @@ def explain_outage(m: Measurement) -> str | None:
     )
 
 
+def explain_partial(m: Measurement) -> str | None:
+    """Returns a reason where too few of the sampled answers were judged."""
+    judged = measure_judged(m.row, m.pending, m.needed)
+    if m.labelling or judged.is_enough:
+        return None
+    return (
+        f"{judged.scored:,} of {judged.sampled:,} sampled answers were judged "
+        f"({format_whole_percent(judged.share)}); {format_whole_percent(judged.needed)} decide"
+    )
+
+
 def explain_evaluator_change(m: Measurement) -> str | None:
     """Returns a reason where the evaluator changed: rates of two versions are not comparable."""
     return "the evaluator changed" if m.evaluator_changed else None
@@ -222,14 +232,10 @@ NOT_MEASURED: tuple[Callable[[Measurement], str | None], ...] = (
     explain_unaligned,
     explain_attacked,
     explain_outage,
+    explain_partial,
     explain_evaluator_change,
 )
 """Rules for not measured rows; the first reason counts."""
-
-
-def has_outage(n: int, errored: int) -> bool:
-    """Whether so many of the rows that were not skipped errored that nothing is measured."""
-    return n > 0 and errored / n > ERRORED
 
 
 def compare_with_target(m: Measurement) -> Verdict:

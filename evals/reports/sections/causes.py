@@ -110,7 +110,12 @@ def build(facts: Facts, parts: Parts) -> tuple[Cause, ...]:
 
 def tally_sides(facts: Facts, row: Result, dates: set[date | None]) -> tuple[Fields, Fields]:
     """Tallies the provenance fields of a row's baseline and of tonight."""
-    rates = [r for r in facts.rates if (r.dimension, r.evaluator) == row.key]
+    version = row.evaluator_version
+    rates = [
+        r
+        for r in facts.rates
+        if (r.dimension, r.evaluator) == row.key and r.evaluator_version in ("", version)
+    ]
     before = tally_fields(
         (r for r in rates if r.date in dates),
         (r for r in facts.earlier_traces if r.date in dates),

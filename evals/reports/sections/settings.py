@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from evals.reports.json_form import Count, Share
+from evals.reports.json_form import Count, Share, absent_if
 from evals.reports.section import NightData, Parts, Section
 from evals.specs import App, Attacks, Dimension, Slice
 
@@ -27,6 +27,8 @@ class GateSettings:
     """The smallest drop that matters."""
     alpha: Share
     """How often chance alone may look like a change."""
+    min_coverage: Share = absent_if(0.5)
+    """The share of sampled answers that an evaluator must have judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class DimensionSettings:
     dimension: str
     target: Share | None
     gate: bool
+    min_coverage: Share | None = absent_if(None)
+    """The share of answers that must be judged, where the suite sets one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +93,11 @@ def build(declared: Declared, parts: Parts) -> Settings:
             baseline_nights=gate.baseline_nights,
             max_drop=gate.max_drop,
             alpha=gate.alpha,
+            min_coverage=gate.min_coverage,
         ),
         dimensions=tuple(
-            DimensionSettings(one.dimension, one.target, one.gate) for one in declared.dimensions
+            DimensionSettings(one.dimension, one.target, one.gate, one.min_coverage)
+            for one in declared.dimensions
         ),
         slices=tuple(
             describe_slice(one)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from evals.reports.decide.measurements import pool_counted, weigh_row
+from evals.reports.decide.measurements import count_row, weigh_row
 from evals.reports.decide.rows import Identity, Rate, read_rows
 from evals.reports.json_form import Change, Count, Share, absent_if
 from evals.reports.phrases import round_figure
@@ -81,7 +81,7 @@ def compare_slices(rates: list[Rate], deciding: set[Identity]) -> list[Tested]:
         if around.is_weighted and weigh_row(around).weights:
             part, whole = weigh_row(row), weigh_row(around)
         else:
-            part, whole = pool_counted([row]), pool_counted([around])
+            part, whole = count_row(row), count_row(around)
         if SMALLEST <= part.n < whole.n:
             tested.append(Tested(row, part, whole, slice_test(part, whole)))
     return tested

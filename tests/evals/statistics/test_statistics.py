@@ -6,9 +6,11 @@ import math
 from itertools import pairwise
 from statistics import NormalDist
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import fisher_exact
 from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.multitest import multipletests
@@ -24,11 +26,14 @@ from evals.statistics import (
     benjamini_hochberg,
     compare_rates,
     effective_n,
+    fisher_p,
     holm,
     kitagawa,
     mcnemar,
     mde,
+    midp_hypergeometric,
     needed_n,
+    pool_proportions,
     post_stratified,
     rogan_gladen,
     slice_test,
@@ -87,9 +92,28 @@ def test_clustered_error_vectors() -> None:
 
 
 def test_few_clusters_never_narrow_an_interval() -> None:
-    """A clustered error below the CLT's does not shrink the interval, since the larger counts."""
-    size = effective_n(sum(S), len(S), 5, sum_squares(S, CLUSTERS))
-    assert size == len(S)
+    """A clustered error below the CLT's does not shrink the interval."""
+    size = effective_n(sum(S), len(S), 5, sum_squares(S, CLUSTERS), session_squares=34)
+    assert size < len(S)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "interval"),
+    [([10] * 18 + [9, 8], (0.935509, 0.996647)), ([10] * 20, (0.960046, 1))],
+)
+def test_session_vectors(sessions: list[int], interval: tuple[float, float]) -> None:
+    """Twenty sessions of ten have the published intervals, even where every row passes."""
+    passed = sum(sessions)
+    ss = math.fsum((k - passed / 20) ** 2 for k in sessions)
+    for squares in (2000.0, None):
+        size = effective_n(passed, 200, 20, ss, squares)
+        assert wilson_interval(passed / 200 * size, size) == pytest.approx(interval, abs=1e-6)
+
+
+def test_a_long_session_counts_for_less_than_equal_ones() -> None:
+    """The same counts in sessions of unequal length are worth fewer independent rows."""
+    equal, unequal = (effective_n(180, 200, 20, 18.0, squares) for squares in (2000.0, 9000.0))
+    assert unequal < equal / 2
 
 
 def test_rows_of_one_conversation_count_for_less() -> None:
@@ -127,10 +151,11 @@ def test_t_quantile_tends_to_the_normal() -> None:
 
 @given(counts, counts)
 def test_difference_is_newcombe(before: tuple[int, int], after: tuple[int, int]) -> None:
-    """The interval of a change is statsmodels' Newcombe, and p agrees with it."""
+    """The interval of a change is statsmodels' Newcombe; where few are expected it may reach 0."""
     d = compare_rates(Proportion(*before), Proportion(*after))
-    expected = confint_proportions_2indep(*after, *before, compare="diff", method="newcomb")
-    assert (d.low, d.high) == pytest.approx(expected, abs=1e-9)
+    low, high = confint_proportions_2indep(*after, *before, compare="diff", method="newcomb")
+    assert d.low == pytest.approx(low, abs=1e-9) or d.low == 0 < low
+    assert d.high == pytest.approx(high, abs=1e-9) or d.high == 0 > high
     assert -1 <= d.low <= d.change <= d.high <= 1
     excluded = d.low > 1e-9 or d.high < -1e-9
     assert (d.p < 0.05) == excluded or d.p == pytest.approx(0.05, abs=1e-6)
@@ -139,6 +164,61 @@ def test_difference_is_newcombe(before: tuple[int, int], after: tuple[int, int])
 def test_no_change_has_p_one() -> None:
     """Two equal rates give no evidence at all."""
     assert compare_rates(Proportion(9, 10), Proportion(90, 100)).p == 1
+
+
+@given(counts, counts)
+def test_few_expected_fails_are_tested_exactly(
+    before: tuple[int, int], after: tuple[int, int]
+) -> None:
+    """Fisher's p is scipy's, and p of a change is never below it where few are expected."""
+    sides = Proportion(*before), Proportion(*after)
+    table = [[k, n - k] for k, n in (before, after)]
+    exact = float(fisher_exact(table)[1])
+    assert fisher_p(*sides) == pytest.approx(exact, abs=1e-7)
+    rare = before[0] + after[0]
+    expected = min(rare, sum(n - k for k, n in (before, after))) / (before[1] + after[1])
+    if expected * min(before[1], after[1]) < 9.9 and sides[0].rate != sides[1].rate:
+        assert compare_rates(*sides).p >= exact - 1e-9
+
+
+def test_one_failing_trace_is_no_change() -> None:
+    """One fail of one trace against 1,260 of 1,400 is no evidence."""
+    d = compare_rates(Proportion(1260, 1400), Proportion(0, 1))
+    assert d.p > 0.05
+    assert d.high == 0
+
+
+@pytest.mark.parametrize(
+    ("counts", "p"), [((9, 20, 100, 1000), 2.5837e-5), ((3, 20, 20, 1000), 0.003373)]
+)
+def test_midp_vectors(counts: tuple[int, int, int, int], p: float) -> None:
+    """The mid-p of a part has the published figures."""
+    assert midp_hypergeometric(*counts) == pytest.approx(p, rel=2e-4)
+
+
+def test_a_small_slice_is_tested_exactly() -> None:
+    """Slices of a night that nearly always passes are rarely called worse by chance."""
+    rng = np.random.default_rng(5)
+    found = 0
+    for _ in range(400):
+        part, rest = rng.binomial(25, 0.02), rng.binomial(1000, 0.02)
+        sides = Proportion(25 - part, 25), Proportion(1025 - part - rest, 1025)
+        found += slice_test(*sides) < 0.05
+    assert found / 400 < 0.06
+
+
+def test_nights_that_differ_widen_their_pooled_interval() -> None:
+    """With an sd of .02 between seven nights the pooled interval covers about 95 in 100."""
+    rng = np.random.default_rng(4)
+    shocked = (
+        np.sin((2 * np.arcsin(np.sqrt(0.12)) + 0.06 * rng.standard_normal((1000, 7))) / 2) ** 2
+    )
+    failed = rng.binomial(1000, shocked)
+    covered = 0
+    for night in failed:
+        low, high = pool_proportions([Proportion(int(k), 1000) for k in night]).interval()
+        covered += low <= 0.1207 <= high
+    assert 0.93 <= covered / 1000 <= 0.97
 
 
 def test_difference_needs_rows() -> None:
@@ -189,8 +269,8 @@ def test_adjusted_ps_by_benjamini_and_hochberg_are_statsmodels(values: list[floa
 
 def test_slice_is_tested_against_its_complement() -> None:
     """The slice test is the pooled z test of the slice and the rest."""
-    expected = proportions_ztest([20, 180], [40, 200])[1]
-    assert slice_test(Proportion(20, 40), Proportion(200, 240)) == pytest.approx(expected)
+    expected = proportions_ztest([60, 140], [100, 200])[1]
+    assert slice_test(Proportion(60, 100), Proportion(200, 300)) == pytest.approx(expected)
     with pytest.raises(ValueError, match="complement"):
         slice_test(Proportion(5, 9), Proportion(5, 9))
 

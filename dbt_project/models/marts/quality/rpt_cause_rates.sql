@@ -3,6 +3,7 @@ select
     scores.app,
     scores.dimension,
     scores.evaluator,
+    scores.evaluator_version,
     provenance.field,
     provenance.value,
     count(*) filter (scores.verdict = 'pass') as passed,
@@ -22,5 +23,6 @@ group by
     scores.app,
     scores.dimension,
     scores.evaluator,
+    scores.evaluator_version,
     provenance.field,
     provenance.value

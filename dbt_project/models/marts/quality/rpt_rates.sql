@@ -11,6 +11,7 @@ with slices as (
         sum(failed) as failed,
         sum(errored) as errored,
         sum(skipped) as skipped,
+        sum(unasked) as unasked,
         count(*) filter (passed + failed > 0) as sessions,
         sum(passed * passed) as passed_squared,
         sum(passed * (passed + failed)) as passed_times_scored,
@@ -39,10 +40,12 @@ select
     cast(failed as bigint) as failed,
     cast(errored as bigint) as errored,
     cast(skipped as bigint) as skipped,
+    cast(unasked as bigint) as unasked,
     sessions,
     {{ session_squares(
         'passed', '(passed + failed)', 'passed_squared', 'passed_times_scored', 'scored_squared'
     ) }} as session_ss,
+    cast(scored_squared as double) as session_squares,
     case when is_weighted then round(weighted_passed / nullif(weighted_scored, 0), 10) end
         as weighted_rate,
     case when is_weighted then {{ weighted_variance(
