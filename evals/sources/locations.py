@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import itertools
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -79,9 +80,14 @@ def is_pattern(where: str) -> bool:
 
 
 def list_matching(pattern: str) -> list[Path]:
-    """Lists the files that match a pattern, except hidden ones."""
-    paths = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207  an absolute pattern
-    return sorted(path for path in paths if path.is_file() and not path.name.startswith("."))
+    """Lists what matches a pattern: files, and other entries."""
+    return list(map(Path, glob.glob(pattern, recursive=True)))  # noqa: PTH207  an absolute pattern
+
+
+def find_fixed_folder(pattern: str) -> Path:
+    """Returns the folder above the first part of a pattern that varies."""
+    parts = itertools.takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts)
+    return Path(*parts)
 
 
 def save_stdin(lake: Lake, stream: BinaryIO) -> Path:

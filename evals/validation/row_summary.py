@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from datetime import date
 from typing import NamedTuple
 
+from evals.ingest.inbox import PassedOver
 from evals.labels.stored_checks import UnusedLabels, find_unused_in_exports
 from evals.specs import Catalog, find_nearest
 from evals.storage.documents.inbox_files import InboxFile, read_inbox_files
@@ -85,6 +86,8 @@ class RowSummary(NamedTuple):
     labels: list[UnusedLabels] = []  # noqa: RUF012  never written to
     """Labels beside the traces that no suite can use, by reason."""
     no_outputs: list[NoOutputs] = []  # noqa: RUF012  never written to
+    passed_over: list[PassedOver] = []  # noqa: RUF012  never written to
+    """Entries of the inbox that are no files of its own."""
 
 
 def summarize_files(

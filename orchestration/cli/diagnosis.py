@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from evals import models
 from evals.evaluators import registry
+from evals.ingest.inbox import list_inboxes, list_passed_over
 from evals.labels.stored_checks import check_stored_labels
 from evals.reports.missing_nights import (
     find_missing_nights,
@@ -127,12 +128,15 @@ def check_settings(settings: Settings, *, online: bool) -> list[Finding]:
 
 
 def check_inbox(settings: Settings, catalog: Catalog) -> Iterator[Finding]:
-    """Checks that the catalog's inbox exists if a run would read it."""
+    """Checks that the catalog's inbox exists if a run reads it; names what a run passes over."""
     try:
         if settings.inbox is None:
             catalog.require_inbox()
     except CatalogError as error:
         yield Finding("fail", "inbox", str(error))
+    for place in list_inboxes(Lake(settings.home), catalog, settings.inbox):
+        for entry in list_passed_over(place):
+            yield Finding("warn", "inbox", entry.describe())
 
 
 def describe_home(home: Path) -> Finding:

@@ -6,7 +6,7 @@ How a file is read is in `evals.traces.reader`, how a source is queried in `eval
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,6 +30,7 @@ from orchestration.runtime.progress import open_listener
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
+    from evals.ingest.inbox import PassedOver
     from evals.sources.pulls import PullResult
     from evals.storage.documents.inbox_files import InboxFile
 
@@ -120,19 +121,21 @@ def import_(
     if as_json:
         rows = [{**file.row._asdict(), "already_seen": file.is_known} for file in imported.files]
         terminal.print_json(rows)
+        for entry in imported.passed_over:
+            terminal.print_error(entry.describe())
     else:
-        print_imported(settings, imported.files)
+        print_imported(settings, imported)
     for failure in imported.failures:
         terminal.print_error(failure)
     sys.exit(USAGE if imported.failures else DONE)
 
 
-def print_imported(settings: Settings, imported: Sequence[ImportedFile]) -> None:
-    """Prints what was read of each file, and what became of rows that are no traces."""
+def print_imported(settings: Settings, imported: ImportOutcome) -> None:
+    """Prints what was read of each file, and what became of entries and rows that were not."""
     from evals.validation.row_summary import summarize_files
     from orchestration.cli import row_notes
 
-    for row, is_known in imported:
+    for row, is_known in imported.files:
         again = " (imported before)" if is_known else ""
         labels = f", {row_notes.count_of(row.labels, 'label')}" if row.labels else ""
         terminal.print_line(
@@ -140,7 +143,8 @@ def print_imported(settings: Settings, imported: Sequence[ImportedFile]) -> None
             f"{labels}{again}"
         )
     lake, catalog = settings.open_lake(), settings.load_catalog()
-    summary = summarize_files(lake, catalog, [file.row for file in imported])
+    summary = summarize_files(lake, catalog, [file.row for file in imported.files])
+    summary = summary._replace(passed_over=imported.passed_over)
     for line in row_notes.describe_summary(summary):
         terminal.print_line(line)
 
@@ -159,6 +163,8 @@ class ImportOutcome(NamedTuple):
     files: list[ImportedFile]
     failures: list[str]
     """A sentence for each file that was not read."""
+    passed_over: list[PassedOver]
+    """Entries of folders and patterns that are no files of theirs."""
 
 
 def import_places(
@@ -166,7 +172,8 @@ def import_places(
 ) -> ImportOutcome:
     """Imports the files of some places that were not imported before."""
     from evals.erasure import forget
-    from evals.ingest import staging
+    from evals.ingest import inbox, staging
+    from evals.sources import locations
     from evals.storage.documents.inbox_files import read_inbox_files
     from evals.traces.files.streams import file_sha
     from evals.traces.reader import MissingColumnsError
@@ -174,7 +181,10 @@ def import_places(
     lake, catalog = settings.open_lake(), settings.load_catalog()
     forget.finish_requests(lake, catalog)
     before, now = read_inbox_files(lake), datetime.now(UTC)
-    outcome = ImportOutcome([], [])
+    outcome = ImportOutcome([], [], [])
+    for place in places:
+        if isinstance(place, Path) or not (place == "-" or locations.is_remote(place)):
+            outcome.passed_over.extend(inbox.list_passed_over(place))
     for path in (file for place in places for file in list_files(lake, place)):
         imported = before.get(file_sha(path))
         try:

@@ -32,6 +32,7 @@ from orchestration.runtime.progress import Listener, open_listener
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
+    from evals.ingest.inbox import PassedOver
     from evals.pipeline import Intake
     from evals.specs import Catalog
     from evals.storage.lake import Lake
@@ -141,7 +142,10 @@ def nightly(
     finish_nights(lake, cat)
     refuse_empty_night(lake, nights.only)
     outcome = build_outcome(due, calls, [*failures, *failed, *broken])._replace(
-        final=find_newly_final(lake, was_open), rows=summarize_rows(lake, cat, were_read, due)
+        final=find_newly_final(lake, was_open),
+        rows=summarize_rows(lake, cat, were_read, due)._replace(
+            passed_over=find_passed_over(lake, cat, intake.inbox)
+        ),
     )
     print_result(lake, outcome, as_json)
 
@@ -164,6 +168,14 @@ def summarize_rows(
 
     files = [file for sha, file in read_inbox_files(lake).items() if sha not in were_read]
     return summarize_files(lake, catalog, files, due)
+
+
+def find_passed_over(lake: Lake, catalog: Catalog, inbox: Path | str | None) -> list[PassedOver]:
+    """Finds the entries of the inboxes of a run that it did not read."""
+    from evals.ingest.inbox import list_inboxes, list_passed_over
+
+    places = list_inboxes(lake, catalog, inbox)
+    return [entry for place in places for entry in list_passed_over(place)]
 
 
 def build_outcome(due: list[date], calls: int, failures: list[str]) -> Outcome:

@@ -68,6 +68,9 @@ class Place(click.ParamType["Path | str"]):
             return str(Path(value).absolute())
         if not Path(value).exists():
             self.fail(f"Path {value!r} does not exist.", param, ctx)
+        if not (Path(value).is_file() or Path(value).is_dir()):
+            hint = "write it to a file, or read it with `andon import -`"
+            self.fail(f"Path {value!r} is a pipe, a socket or a device; {hint}.", param, ctx)
         return Path(value)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 
+from evals.ingest.inbox import PassedOver
 from evals.readable import list_counts
 from evals.storage.lake import Lake
 from evals.validation.row_summary import (
@@ -28,13 +29,14 @@ def count_rows(count: int) -> str:
     return count_of(count, "row")
 
 
-def count_of(count: int, noun: str) -> str:
+def count_of(count: int, noun: str, plural: str = "") -> str:
     """Formats a number of things."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def describe_summary(summary: RowSummary) -> Iterator[str]:
     """Describes a summary in lines; none if every row was imported unchanged."""
+    yield from describe_passed_over(summary.passed_over)
     yield from describe_refused(summary.refused)
     if summary.earlier:
         more = "more rows" if summary.refused else "rows"
@@ -56,6 +58,13 @@ def describe_summary(summary: RowSummary) -> Iterator[str]:
 
 
 LOOK = " (`andon quarantine list`)"
+
+
+def describe_passed_over(entries: Sequence[PassedOver]) -> Iterator[str]:
+    """Describes entries of an inbox that were not read, the first ones in a line each."""
+    yield from (entry.describe() for entry in entries[:SHOWN])
+    if more := len(entries[SHOWN:]):
+        yield f"  and {count_of(more, 'more entry', 'more entries')}; `andon doctor` lists them"
 
 
 def describe_refused(refused: Sequence[RefusedRows]) -> Iterator[str]:
@@ -115,4 +124,5 @@ def convert_summary(summary: RowSummary) -> dict[str, object]:
         "without_output": [file._asdict() for file in summary.no_outputs],
         "unused_labels": [unused._asdict() for unused in summary.labels],
         "decoded": [file._asdict() for file in summary.decoded],
+        "passed_over": [entry._asdict() for entry in summary.passed_over],
     }

@@ -11,10 +11,9 @@ from pathlib import Path
 import dagster as dg
 
 from evals import pipeline
-from evals.ingest.inbox import find_unread
+from evals.ingest.inbox import find_unread, list_inboxes, list_passed_over
 from evals.labels.label_files import LabelImport
 from evals.readable import make_name_readable
-from evals.sources import locations
 from evals.specs import Catalog
 from evals.storage.documents.inbox_files import InboxFile, read_inbox_files
 from evals.storage.label_records import read_labels
@@ -123,7 +122,9 @@ def build_inbox_files(deployment: Deployment) -> dg.AssetsDefinition:
             severity=dg.AssetCheckSeverity.WARN,
             metadata={"not_pulled": show_table([{"why": failure} for failure in failures])},
         )
-        yield check_files(rows, unread or list_unread(lake, settings.inbox or catalog.inbox))
+        places = list_inboxes(lake, catalog, settings.inbox)
+        others = [entry.describe() for place in places for entry in list_passed_over(place)]
+        yield check_files(rows, [*(unread or list_unread(lake, places)), *others])
 
     return inbox_files
 
@@ -158,11 +159,10 @@ def check_files(rows: Sequence[InboxFile], unread: Sequence[str]) -> dg.AssetChe
     )
 
 
-def list_unread(lake: Lake, inbox: Path | str | None) -> list[str]:
-    """Lists the files of a local inbox that were not read, by name."""
-    if isinstance(inbox, str) and locations.is_remote(inbox):
-        inbox = None
-    return [make_name_readable(path.name) for path in find_unread(lake, inbox)]
+def list_unread(lake: Lake, places: Sequence[Path | str | None]) -> list[str]:
+    """Lists the files of local inboxes that were not read, by name."""
+    files = (path for place in places for path in find_unread(lake, place))
+    return [make_name_readable(path.name) for path in files]
 
 
 def describe_rows(lake: Lake, catalog: Catalog) -> Metadata:

@@ -14,7 +14,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from evals.ingest.inbox import import_inbox
+from evals.ingest.inbox import import_inbox, list_inbox
 from evals.sources import locations
 from evals.sources.api import SourceError
 from evals.specs import Catalog
@@ -122,7 +122,7 @@ def test_patterns_and_standard_input_are_imported(tmp_path: Path) -> None:
     for name in ("a.jsonl", "b.jsonl", "c.txt", ".d.jsonl"):
         (tmp_path / name).write_bytes(make_row(name))
     pattern = str(tmp_path / "*.jsonl")
-    assert [path.name for path in locations.list_matching(pattern)] == ["a.jsonl", "b.jsonl"]
+    assert [path.name for path in list_inbox(pattern)] == ["a.jsonl", "b.jsonl"]
     assert locations.is_pattern(pattern)
     assert not locations.is_pattern(str(tmp_path))
     lake = Lake(tmp_path / "home").open()
