@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 TESTS = Path(__file__).parent
 SECONDS = {
@@ -35,6 +36,8 @@ SECONDS = {
     "orchestration/web/test_serve.py": 20,
 }
 """Seconds of processor time of the slowest files, roughly."""
+SAME_SET_UP = {"tests/system/test_backfill.py": "tests/system/test_nights.py"}
+"""Files that run where another one does, since they share its fixture of the session."""
 SECONDS_OF_A_SLOW_TEST, SECONDS_OF_A_TEST = 8.0, 0.1
 
 settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
@@ -49,6 +52,19 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class FileScheduling(LoadFileScheduling):
+    """Gives each worker whole files, and files of one set-up to the same worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return SAME_SET_UP.get(file, file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileScheduling:
+    """Schedules by files."""
+    return FileScheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
