@@ -154,7 +154,7 @@ def describe_home(home: Path) -> Finding:
 def check_rows(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
     """Checks for refused rows, unreadable fields and undeclared applications."""
     for rows in list_refused(lake):
-        where = f"first {rows.file}:{rows.line}: {rows.reason} `andon quarantine list` lists them"
+        where = f"{row_notes.name_place(rows)}: {rows.reason} `andon quarantine list` lists them"
         yield Finding("warn", "quarantine", f"{rows.rows:,} {rows.code}, {where}")
     for file in list_no_outputs(read_inbox_files(lake).values()):
         yield Finding("warn", "rows", row_notes.describe_no_outputs(file))

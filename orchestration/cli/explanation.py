@@ -100,7 +100,8 @@ def describe_outcome(file: FileExplanation) -> Iterator[str]:
     if file.skipped:
         yield f"  would skip {list_counts(file.skipped)}: no answers to judge"
     for reason in file.refused:
-        yield f"    {reason.rows:,} {reason.code}, first at row {reason.line}"
+        place = f"first at row {reason.line}" if reason.line else "about the file as a whole"
+        yield f"    {reason.rows:,} {reason.code}, {place}"
         yield f"      {reason.reason}"
     for night, why in file.refused_nights.items():
         yield f"  would refuse the night {night}: {why}"

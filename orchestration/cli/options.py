@@ -86,10 +86,18 @@ def list_files(lake: Lake, place: Path | str) -> list[Path]:
     return inbox.list_inbox(place)
 
 
+class CommandFailed(SystemExit):
+    """The end of a command that failed with a sentence, which was printed on stderr."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(code)
+        self.message = message
+
+
 def fail(code: int, message: str) -> NoReturn:
     """Prints an error on stderr and ends the command with a documented exit code."""
     terminal.print_error(message)
-    sys.exit(code)
+    raise CommandFailed(code, message)
 
 
 def home_options(command: Callable[P, R]) -> Callable[P, R]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -18,6 +18,7 @@ from orchestration.cli.options import (
     GATES,
     INFRASTRUCTURE,
     USAGE,
+    CommandFailed,
     NightRange,
     fail,
     json_option,
@@ -42,12 +43,27 @@ def gate(settings: Settings, app: str, only: date | None, as_json: bool) -> None
     """Exits 0 when a night passed, 1 regressed, 3 inconclusive, 4 infrastructure.
 
     A provisional night, which may still get traces, is never regressed but inconclusive. A night
-    without traces and an application whose catalog is broken exit 4.
+    without traces and an application whose catalog is broken exit 4; `--json` then has the reason,
+    and `no report` as the outcome.
 
     \b
     Example:
       andon gate --app extraction --date 2026-10-08
     """
+    from evals.specs import CatalogError
+    from evals.storage.lake import LakeError
+
+    try:
+        judge_night(settings, app, only, as_json)
+    except (CommandFailed, CatalogError, LakeError) as failed:
+        if as_json:
+            reason = failed.message if isinstance(failed, CommandFailed) else str(failed)
+            terminal.print_json(describe_no_report(app, only, reason))
+        raise
+
+
+def judge_night(settings: Settings, app: str, only: date | None, as_json: bool) -> NoReturn:
+    """Prints the gate's outcome of a night, and ends the command with its exit code."""
     from evals.storage import night_state
     from evals.validation.row_summary import list_refused
     from orchestration.cli import row_notes
@@ -70,6 +86,23 @@ def gate(settings: Settings, app: str, only: date | None, as_json: bool) -> None
         for line in row_notes.describe_refused(refused):
             terminal.print_line(line)
     sys.exit(GATES.get(outcome, INFRASTRUCTURE))
+
+
+def describe_no_report(app: str, only: date | None, reason: str) -> dict[str, object]:
+    """Describes a night without a report as JSON, with the keys of one that has a report.
+
+    `date` is the night asked for; null where the last one was.
+    """
+    return {
+        "date": only.isoformat() if only else None,
+        "app": app,
+        "version": None,
+        "gate": {"outcome": "no report", "reasons": [reason]},
+        "sentence": reason,
+        "provisional": False,
+        "provisional_until": None,
+        "refused_rows": [],
+    }
 
 
 def describe_gate(

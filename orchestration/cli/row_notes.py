@@ -74,10 +74,14 @@ def describe_refused(refused: Sequence[RefusedRows]) -> Iterator[str]:
     total = sum(rows.rows for rows in refused)
     yield f"{count_rows(total)} refused, now in quarantine{LOOK}:"
     for rows in refused[:SHOWN]:
-        place = f"first {rows.file}:{rows.line}" if rows.line else rows.file
-        yield f"  {rows.rows:,} {rows.code}, {place}: {rows.reason}"
+        yield f"  {rows.rows:,} {rows.code}, {name_place(rows)}: {rows.reason}"
     if len(refused) > SHOWN:
         yield f"  and {count_rows(sum(rows.rows for rows in refused[SHOWN:]))} for other reasons"
+
+
+def name_place(rows: RefusedRows) -> str:
+    """Names the first of some refused rows; the file alone where they are it as a whole."""
+    return f"first {rows.file}:{rows.line}" if rows.line else rows.file
 
 
 def describe_unread(unread: UnreadRows) -> str:
