@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -96,8 +96,8 @@ def move_lock(
 def digest_inputs(lake: Lake, catalog: Catalog, night: date) -> str:
     """Returns a digest of everything a night's reports depend on.
 
-    Its traces, labels, locked versions, the models available here, the batches that ended, and
-    what people decided on incidents.
+    Its traces, labels, locked versions, the models available here, the batches that ended, what
+    people decided on incidents, and which evaluators have no scores.
     """
     from evals.models import why_unavailable
     from evals.runs.model_servers import locate_model
@@ -120,7 +120,23 @@ def digest_inputs(lake: Lake, catalog: Catalog, night: date) -> str:
         for one in read_decisions(lake, app)
         if one.night <= night
     ]
-    return digest([staged, labels, versions, state.samples or None, availability, *ended, *decided])
+    unscored = list_unscored(lake, night, versions)
+    return digest(
+        [staged, labels, versions, state.samples or None, availability, *ended, *decided, *unscored]
+    )
+
+
+def list_unscored(
+    lake: Lake, night: date, versions: Mapping[str, Mapping[str, str]]
+) -> list[list[str]]:
+    """Lists the locked evaluators, by application, that have no file of scores of a night."""
+    scored = {path.stem for path in lake.list_files("scores", [night])}
+    return [
+        ["unscored", app, name]
+        for app, locked in sorted(versions.items())
+        for name, version in sorted(locked.items())
+        if f"{name}@{app}@{version}" not in scored
+    ]
 
 
 class NightBatch(NamedTuple):
