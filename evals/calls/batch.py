@@ -24,6 +24,8 @@ from evals.calls.batch_answers import (
 )
 from evals.calls.day_budget import Spent
 from evals.calls.requests import CallPlan
+from evals.calls.server_memory import store_logprob_limits
+from evals.calls.shared_state import SharedState
 from evals.evaluators import registry
 from evals.models.batches import Batches, RemoteBatch, build_row_url
 from evals.records import Answer, Failure, digest
@@ -316,6 +318,8 @@ async def collect_answers(
         for answer in batch_answers.read_answers(files):
             journal.append(answer)
         day_budget.settle_batch(provider.lake, job.tag, batch_answers.spent)
+        if batch_answers.counts["takes-no-logprobs"]:
+            note_logprob_limit(provider)
         closed = replace(job, state=
             "collected", keys=(), status=remote.status, counts=dict(batch_answers.counts),
             usd=round(batch_answers.usd, 9), done=job.requests,
@@ -328,6 +332,13 @@ async def collect_answers(
         with contextlib.suppress(models.ModelError):
             await provider.api.delete(file_id)
     return closed
+
+
+def note_logprob_limit(provider: BatchProvider) -> None:
+    """Has later requests to the provider's server ask for fewer log probabilities."""
+    provider.client.shape.limit_candidates()
+    with contextlib.closing(SharedState(provider.lake)) as shared:
+        store_logprob_limits(shared)
 
 
 async def download_answers(

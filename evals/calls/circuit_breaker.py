@@ -36,6 +36,8 @@ class CircuitBreaker:
 
     threshold: int = 8
     """Number of different questions; retries of one question count once."""
+    most_refusals: int | None = None
+    """Number of different questions that the account may refuse; None: `threshold`."""
     probe_s: float = 1.0
     """Seconds to the first probe; doubled after each failed probe."""
     patience_s: float = 30.0
@@ -116,7 +118,7 @@ class CircuitBreaker:
     def record_refusal(self, key: str, code: str) -> None:
         """Records that the account was refused; enough refusals end the calls of the run."""
         self.refused.add(key)
-        if code == FINAL_AT_ONCE or len(self.refused) >= self.threshold:
+        if code == FINAL_AT_ONCE or len(self.refused) >= (self.most_refusals or self.threshold):
             self.reason = code
 
     def adopt_outage(self, down_until: float, now: float) -> None:

@@ -16,9 +16,10 @@ from collections.abc import Callable
 from time import time
 from typing import NamedTuple
 
-from evals.calls.circuit_breaker import RATE_LIMITED, CircuitBreaker
+from evals.calls.circuit_breaker import ACCOUNT_CODES, RATE_LIMITED, CircuitBreaker
 from evals.calls.rate_limiter import RateLimiter
 from evals.calls.refusals import Refusals
+from evals.calls.server_memory import has_answered, record_answered, record_refused
 from evals.calls.shared_state import SharedState
 from evals.models import Limits, ModelError, Reply
 from evals.specs import ModelPin
@@ -45,6 +46,11 @@ WINDOW_MEMORY_S = 3600.0
 RESERVED_SHARE = 0.1
 """The share of an account's limit reserved for production; below it the evaluation waits."""
 LONGEST_PAUSE_S = 60.0
+FIRST_CALL_S = 2.0
+"""Seconds for which the first call of a route that never answered is alone; a refusal of the key
+or the address comes sooner."""
+FEW_REFUSALS = 3
+"""Questions, one after the other, that such a route may refuse before it is given up."""
 
 
 def name_account(pin: ModelPin) -> str:
@@ -71,6 +77,7 @@ class AccountGate:
         shared: SharedState,
         circuit: CircuitBreaker | None = None,
         clock: Callable[[], float] = time,
+        route: str = "",
     ) -> None:
         self.shared, self.clock = shared, clock
         self.circuit = circuit or CircuitBreaker(refused_s=pin.deadline_s)
@@ -89,7 +96,18 @@ class AccountGate:
         self.active = 0
         self.queue: deque[asyncio.Future[None]] = deque()
         self.synced_at = self.shrunk_at = self.paused_until = 0.0
+        self.route = route
+        self.is_proving = bool(route) and not has_answered(shared, route)
+        """Whether one call goes at a time, until the route is known to take any."""
+        if self.is_proving:
+            self.circuit.most_refusals = FEW_REFUSALS
+        self.timer: asyncio.TimerHandle | None = None
         self.sync()
+
+    @property
+    def slots(self) -> int:
+        """How many calls may be under way."""
+        return 1 if self.is_proving else max(1, int(self.window))
 
     @property
     def load(self) -> float:
@@ -113,7 +131,7 @@ class AccountGate:
             ModelError: when the circuit breaker has given the provider up, with its code.
         """
         while True:
-            if self.active >= max(1, int(self.window)):
+            if self.active >= self.slots:
                 turn = asyncio.get_running_loop().create_future()
                 self.queue.append(turn)
                 await turn
@@ -122,6 +140,8 @@ class AccountGate:
             else:
                 break
         self.active += 1
+        if self.is_proving and self.timer is None:
+            self.timer = asyncio.get_running_loop().call_later(FIRST_CALL_S, self.end_proof)
         if self.gap_s:
             self.next_at = self.clock() + self.gap_s
         try:
@@ -144,6 +164,9 @@ class AccountGate:
 
     def record_answer(self, reply: Reply, tokens: float, turn: Turn) -> None:
         """Records an answered call, and widens the window."""
+        if self.is_proving:
+            record_answered(self.shared, self.route)
+            self.end_proof()
         self.release()
         now = self.clock()
         self.refusals.record(turn.load, now, refused=False)
@@ -162,6 +185,10 @@ class AccountGate:
 
     def record_failure(self, key: str, error: ModelError, turn: Turn) -> None:
         """Records a failed call; an overload narrows the window."""
+        if error.code in ACCOUNT_CODES:
+            self.cancel_timer()
+        elif self.is_proving:
+            self.end_proof()
         self.release()
         now = self.clock()
         self.circuit.record_failure(key, error.code, now)
@@ -185,6 +212,17 @@ class AccountGate:
             if most and left is not None and left < most * RESERVED_SHARE:
                 self.pause_for(reset_s or 1.0)
 
+    def end_proof(self) -> None:
+        """Lets the other calls go: the route answered, or failed in a way that proves nothing."""
+        self.cancel_timer()
+        self.is_proving, self.circuit.most_refusals = False, None
+        self.wake()
+
+    def cancel_timer(self) -> None:
+        """Ends the limit of time for the first call."""
+        if self.timer is not None:
+            self.timer.cancel()
+
     def pause_for(self, seconds: float) -> None:
         """Lets no call start for some seconds."""
         until = self.clock() + min(seconds, LONGEST_PAUSE_S)
@@ -197,7 +235,7 @@ class AccountGate:
 
     def wake(self) -> None:
         """Wakes as many waiting calls as the window has room for."""
-        room = max(1, int(self.window)) - self.active
+        room = self.slots - self.active
         while self.queue and room > 0:
             turn = self.queue.popleft()
             if not turn.done():
@@ -231,6 +269,9 @@ class AccountGate:
 
     def close(self) -> None:
         """Leaves this process's share to the others."""
+        self.cancel_timer()
+        if self.route and self.circuit.reason in ACCOUNT_CODES:
+            record_refused(self.shared, self.route)
         self.sync()
         with self.shared.transaction() as db:
             db.execute("delete from holder where holder = ?", (self.holder,))

@@ -27,6 +27,7 @@ from evals.calls.requests import (
     Question,
     add_earlier_cost,
 )
+from evals.calls.server_memory import load_logprob_limits, store_logprob_limits
 from evals.calls.shared_state import SharedState
 from evals.calls.stop import Stop
 from evals.privacy import redaction
@@ -71,10 +72,14 @@ def ask_live(
     redaction.redact_all("")  # compiles its patterns before an answer waits for them
     shared = SharedState(plan.lake)
     try:
-        live = LiveRun(client, plan, AccountGate(plan.pin, shared, circuit), stop or Stop())
+        load_logprob_limits(shared)
+        route = f"{plan.work.evaluator.route} {plan.judge.mode}"
+        gate = AccountGate(plan.pin, shared, circuit, route=route)
+        live = LiveRun(client, plan, gate, stop or Stop())
         with live.stop.wake_on_request(live.wake):
             return run_loop(live.ask_all())
     finally:
+        store_logprob_limits(shared)
         shared.close()
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -18,6 +19,8 @@ from evals.calls.circuit_breaker import MODEL_CODES
 from evals.calls.concurrency import name_account
 from evals.calls.day_budget import Spent
 from evals.calls.requests import CallPlan, CallsResult
+from evals.calls.server_memory import load_logprob_limits
+from evals.calls.shared_state import SharedState
 from evals.calls.stop import Stop
 from evals.records import Failure, Skip
 from evals.specs import BatchLimits, Catalog, Evaluator, ModelPin
@@ -82,6 +85,8 @@ class Route:
             client = models.open_client(plan.pin)
         except models.Unavailable as error:
             return CallsResult(rest=Skip(error.reason))
+        with contextlib.closing(SharedState(self.lake)) as shared:
+            load_logprob_limits(shared)
         granted, reserved = reserve_affordable(plan)
         rest = None if granted == len(plan.wanted) else Skip("budget")
         provider = BatchProvider(self.lake, plan.pin, client, limits, self.now.timestamp())

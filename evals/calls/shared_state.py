@@ -1,6 +1,6 @@
-"""State that the processes of a home share during calls: spending, and each account's pace.
+"""State that the processes of a home share during calls: spending, pace, and what servers take.
 
-One small SQLite file; `day_budget`, `concurrency` and `rate_limiter` use its tables.
+One small SQLite file; `day_budget`, `concurrency`, `rate_limiter` and `server_memory` use it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ create table if not exists bucket (
     bucket text primary key,
     requests real, tokens real, filled_at real,
     requests_per_minute real, tokens_per_minute real
+);
+create table if not exists answered_route (route text primary key);
+create table if not exists few_logprobs (
+    server text, model text, primary key (server, model)
 );
 """
 

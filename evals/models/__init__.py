@@ -5,7 +5,7 @@ belong to `evals.calls`.
 """
 
 from evals.models.api import OpenAIClient
-from evals.models.api_shapes import choose_shape
+from evals.models.api_shapes import LIMITED_SERVERS, choose_shape
 from evals.models.clients import open_client, why_unavailable
 from evals.models.embedded import find_weights
 from evals.models.expiry import (
@@ -24,6 +24,7 @@ from evals.models.protocol import Client, Key, Limits, ModelError, Reply, Reques
 __all__ = [
     "ASKED_AGAIN",
     "FAULTS",
+    "LIMITED_SERVERS",
     "WITHOUT_LIMIT",
     "Client",
     "Expiry",

@@ -31,7 +31,8 @@ FEWER_CANDIDATES = 5
 """Those to request where a server refuses so many: the most that older servers return."""
 
 LIMITED_SERVERS: set[tuple[str | None, str]] = set()
-"""Servers and models of this process that refused `CANDIDATES`: each is asked for fewer."""
+"""Servers and models that refused `CANDIDATES`: each is asked for fewer. `evals.calls` stores
+them."""
 
 LEAST_TOKENS = 16
 """The smallest `max_output_tokens` that Responses accepts."""
@@ -78,8 +79,12 @@ class Shape:
         """Notes that a body was refused for its log probabilities; whether to ask for fewer."""
         if code != "takes-no-logprobs" or body.get("top_logprobs") != CANDIDATES:
             return False
-        LIMITED_SERVERS.add((self.pin.base_url, self.model_name))
+        self.limit_candidates()
         return True
+
+    def limit_candidates(self) -> None:
+        """Notes that the server refuses so many log probabilities."""
+        LIMITED_SERVERS.add((self.pin.base_url, self.model_name))
 
     def build_messages(self, request: Request) -> list[dict[str, str]]:
         """Returns the messages, with the schema in the text where the server takes none."""

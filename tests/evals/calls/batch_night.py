@@ -31,7 +31,12 @@ NOON = datetime(2026, 10, 2, 12, tzinfo=UTC)
 
 
 def write_batch_catalog(
-    root: Path, url: str, via: str = "batch", azure: dict[str, str] | None = None, **batch: Any
+    root: Path,
+    url: str,
+    via: str = "batch",
+    azure: dict[str, str] | None = None,
+    mode: str = "schema",
+    **batch: Any,
 ) -> None:
     """Writes a catalog with one judge, its model at a server or deployed on Azure."""
     pin = {
@@ -43,6 +48,7 @@ def write_batch_catalog(
     }
     check = {"dimension": "kind", "question": "Is it kind?", "check": {"judge": "tone"}}
     judge = {"judge": "tone", "asks": "Kind", "model": "m", "system": "Judge.", "via": via}
+    judge |= {"mode": mode} if mode != "schema" else {}
     files: dict[str, Any] = {
         "models.yaml": {"m": pin},
         "apps/chat.yaml": {"app": "chat", "suite": "chat"},
