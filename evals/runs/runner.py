@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -32,6 +33,7 @@ from evals.storage.tables import CanaryRow
 from evals.worklist import canaries
 from evals.worklist.night_contents import NightTraces
 from evals.worklist.repeated_calls import needs_call
+from evals.worklist.sampling import compute_reached
 from evals.worklist.worklist import Worklist, build_worklist, name_score_file, refresh_worklist
 
 
@@ -130,7 +132,7 @@ def score_night(
             work = build_worklist(lake, night, evaluator, run.references)
             call_result = CallsResult()
             scores = derive_code_scores(night, work, run.references)
-            counts = write_scores(lake, work, scores, 1.0)
+            counts = write_scores(lake, work, scores)
         work.contents.close()
     return build_tally(work, call_result, counts)
 
@@ -201,8 +203,7 @@ def judge_night(lake: Lake, work: Worklist, call_result: CallsResult) -> ScoreCo
     """Derives a judge's scores from paid answers, and writes them.
 
     The verdict is the first answer's; further answers only measure the judge's noise. Contents
-    that were not asked are the end of the hash order, so the rest is a sample at a lower rate.
-    Contents that await a batch get no row: they are neither scored, nor skipped, nor an error.
+    that await a batch get no row: they are neither scored, nor skipped, nor an error.
     """
     traces_by_key: dict[str, list[str]] = {}
     for trace_id, sampled in work.sample.items():
@@ -212,9 +213,8 @@ def judge_night(lake: Lake, work: Worklist, call_result: CallsResult) -> ScoreCo
     with ledger.open_index(lake, work.evaluator.answer_version or "", traces_by_key) as paid:
         if any(entry.code is None for entry in paid.entries.values()):
             record_answers(lake, work.evaluator)
-        missing = sum(len(ids) for key, ids in traces_by_key.items() if key not in paid.entries)
-        answered = len(work.sample) - missing if isinstance(call_result.rest, Skip) else 0
-        reached = answered / len(work.sample) if answered else 1.0
+        is_partial = isinstance(call_result.rest, Skip) and traces_by_key.keys() - paid.entries
+        reached = find_reached(lake, work, call_result.awaited) if is_partial else {}
         return write_scores(
             lake,
             work,
@@ -222,6 +222,20 @@ def judge_night(lake: Lake, work: Worklist, call_result: CallsResult) -> ScoreCo
             reached,
             pending,
         )
+
+
+def find_reached(lake: Lake, work: Worklist, awaited: Collection[str]) -> dict[str, float]:
+    """Finds with which probability the contents were asked that this night had to pay for.
+
+    Those not asked are the end of the hash order, so the others are a sample of them. Contents
+    whose answers another night paid for were free: they are in the sample whatever is left.
+    """
+    traces = Counter(work.evaluated_keys)
+    with ledger.open_index(lake, work.evaluator.answer_version or "", traces) as paid:
+        night = work.night.isoformat()
+        free = {key for key, entry in paid.entries.items() if entry.night != night}
+        own = {key: n for key, n in traces.items() if key not in free}
+        return compute_reached(own, {key for key in own if key in paid.entries or key in awaited})
 
 
 def derive_judge_scores(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from evals.evaluators import registry
@@ -17,9 +18,11 @@ from evals.specs import Evaluator
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import stream_rows
 from evals.storage.tables import Coverage, build_records
-from evals.worklist.worklist import Worklist, find_score_file, name_score_file
+from evals.worklist.worklist import SampledTrace, Worklist, find_score_file, name_score_file
 
 COUNTED_COLUMNS = ("trace_id", "evaluator", "verdict", "status", "inclusion")
+EVERY_ONE: Mapping[str, float] = MappingProxyType({})
+"""Where every question was asked."""
 TEMPORARY_REASONS = frozenset(
     {"outside-hours", "other-weights", "night-deadline", "provider-down", "rate-limited"}
 )
@@ -98,7 +101,11 @@ class ScoreCounts(NamedTuple):
 
 
 def write_scores(
-    lake: Lake, work: Worklist, derived: Iterable[Score], reached: float, pending: int = 0
+    lake: Lake,
+    work: Worklist,
+    derived: Iterable[Score],
+    reached: Mapping[str, float] = EVERY_ONE,
+    pending: int = 0,
 ) -> ScoreCounts:
     """Replaces the night's score file, a batch in memory at a time, and its coverage.
 
@@ -106,7 +113,7 @@ def write_scores(
         lake: has the file.
         work: the worklist the scores are of.
         derived: the new scores.
-        reached: the share of the sample that was asked.
+        reached: the probability with which each content was asked; of others it is 1.
         pending: how many traces' answers are expected from a batch.
     """
     name, counts = name_score_file(work.evaluator), ScoreCounts(Counter(), Counter())
@@ -116,7 +123,7 @@ def write_scores(
     with lake.open_writer("scores", work.night, name) as writer:
         for rows in (read_current_scores(lake, work), derived):
             for row in rows:
-                inclusion = round(work.sample[row.trace_id].inclusion * reached, 12)
+                inclusion = find_inclusion(work.sample[row.trace_id], reached)
                 writer.add(dataclasses.replace(row, inclusion=inclusion))
                 counts.by_verdict[row.verdict or row.status] += 1
                 counts.by_evaluator[row.evaluator] += 1
@@ -126,14 +133,21 @@ def write_scores(
     return counts
 
 
-def count_if_current(lake: Lake, work: Worklist, reached: float) -> ScoreCounts | None:
+def find_inclusion(sampled: SampledTrace, reached: Mapping[str, float]) -> float:
+    """Returns the probability with which a trace was sampled, and its content asked."""
+    return round(sampled.inclusion * reached.get(sampled.key, 1.0), 12)
+
+
+def count_if_current(
+    lake: Lake, work: Worklist, reached: Mapping[str, float]
+) -> ScoreCounts | None:
     """Counts the rows of a score file that is current; None where it has to be rewritten."""
     path = find_score_file(lake, work.night, work.evaluator)
     counts = ScoreCounts(Counter(), Counter())
     for rows in stream_rows(path, COUNTED_COLUMNS) if path.exists() else ():
         for row in rows:
             sampled = work.sample.get(row["trace_id"])
-            if sampled is None or row["inclusion"] != round(sampled.inclusion * reached, 12):
+            if sampled is None or row["inclusion"] != find_inclusion(sampled, reached):
                 return None
             counts.by_verdict[row["verdict"] or row["status"]] += 1
             counts.by_evaluator[row["evaluator"]] += 1

@@ -149,6 +149,8 @@ class Entry(NamedTuple):
     """The first byte of its line in a journal; 0 in the ledger."""
     route: str = ""
     """The settings it was asked with; see `Answer.route`."""
+    night: str = ""
+    """The night that paid for it, in ISO form."""
 
     def replaces(self, code: str | None, attempts: int) -> bool:
         """Whether it replaces an answer that ended so.
@@ -170,7 +172,8 @@ class Entry(NamedTuple):
 def build_entry(row: Mapping[str, Any], source: Path | BinaryIO, offset: int = 0) -> Entry:
     """Returns the entry of a row of the ledger or of a journal."""
     status = (row[KEY], row["code"], row["retryable"], row["attempts"])
-    return Entry(*status, source, offset, row.get("route") or "")
+    night = row.get("night") or Path(str(source)).parent.name.removeprefix("date=")
+    return Entry(*status, source, offset, row.get("route") or "", night)
 
 
 def add_entry(entries: dict[str, Entry], new: Entry) -> None:

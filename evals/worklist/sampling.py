@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from evals.records import Origin, Subject
@@ -60,6 +60,26 @@ def draw_sample(
     most = len(drawn) if sample.at_most is None else min(sample.at_most, len(drawn))
     share = most / len(drawn) if drawn else 1.0
     return {name: SampleSeat(order, rate * share) for order, name, rate in drawn[:most]}
+
+
+def compute_reached(traces: Mapping[str, int], asked: Collection[str]) -> dict[str, float]:
+    """Computes the probability with which each content was asked, where not all of them were.
+
+    Questions are asked in the order of their first trace, so a content of several traces has a
+    better chance: 1 - (1 - r)^k. Contents that were free are no part of this: they are in.
+
+    Args:
+        traces: how many sampled traces have each content that had to be paid for.
+        asked: those that were asked; at least one where any has a chance.
+    """
+    if len(asked) == len(traces) or not asked:
+        return dict.fromkeys(traces, 1.0 if asked else 0.0)
+    sizes, low, high = Counter(traces.values()), 0.0, 1.0
+    for _ in range(60):
+        r = (low + high) / 2
+        reached = sum(n * (1 - (1 - r) ** k) for k, n in sizes.items())
+        low, high = (r, high) if reached < len(asked) else (low, r)
+    return {key: 1 - (1 - high) ** k for key, k in traces.items()}
 
 
 def compute_rates(sizes: Mapping[str, int], sample: Sample) -> dict[str, float]:

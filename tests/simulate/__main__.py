@@ -6,7 +6,7 @@ import argparse
 import json
 from dataclasses import replace
 
-from tests.simulate import promises
+from tests.simulate import intervals, promises
 from tests.simulate.worlds import Change, World
 
 QUIET = 0.03
@@ -47,6 +47,21 @@ def print_figure(**figure: object) -> None:
     print(json.dumps(figure), flush=True)  # noqa: T201
 
 
+def print_intervals(seed: int, samples: int) -> None:
+    """Prints what intervals of 95% cover."""
+    for sessions in (20, 40):
+        for rate in (0.8, 0.95, 0.98):
+            share = intervals.cover_sessions(rate, sessions, seed, samples)
+            print_figure(about="coverage of sessions", rate=rate, sessions=sessions, share=share)
+    for traces in (200, 1000):
+        for spread in (0.0, QUIET, 2 * QUIET):
+            share = intervals.cover_nights(traces, spread, seed, samples)
+            print_figure(about="coverage of 7 nights", traces=traces, spread=spread, share=share)
+    for asked in (0.1, 0.25, 0.5):
+        stopped = intervals.stop_budget(1000, asked, seed, samples)
+        print_figure(about="budget stop", asked=asked, true=intervals.TRUE, **stopped._asdict())
+
+
 def main() -> None:
     """Runs every world."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulate", description=__doc__)
@@ -55,6 +70,7 @@ def main() -> None:
     given = parser.parse_args()
     few = max(1, given.boards // 5)
     print_figure(about="pages of a single failing trace", n=promises.count_pages_of_one_trace())
+    print_intervals(given.seed, 5 * given.boards)
     for name, (world, first) in NULL.items():
         share = promises.share_falsely_paged(world, given.seed, given.boards, first)
         print_figure(about="boards that page falsely in 90 nights", world=name, share=share)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.simulate import promises
+import pytest
+
+from tests.simulate import intervals, promises
 from tests.simulate.worlds import Change, World
 
 
@@ -24,3 +26,16 @@ def test_a_drop_that_lasts_is_open_on_night_60() -> None:
     assert (opened, still) == (1, 1)
     over = Change((2,), 0.15, 60, until=75)
     assert promises.measure_recovery(World(traces=200, applications=1, nights=90), over, 3, 8) <= 7
+
+
+@pytest.mark.parametrize("rate", [0.8, 0.95, 0.98])
+def test_intervals_of_sessions_cover_the_rate(rate: float) -> None:
+    """With 30 sessions of ten rows 93 to 97 of 100 intervals contain it."""
+    assert 0.93 <= intervals.cover_sessions(rate, 30, seed=3, nights=2000) <= 0.97
+
+
+def test_a_budget_stop_shows_the_rate_of_all_answers() -> None:
+    """Where 40% were paid before and all pass, a quarter of the others shows the true rate."""
+    stopped = intervals.stop_budget(1000, 0.25, seed=3, nights=500)
+    assert abs(stopped.rate - intervals.TRUE) <= 0.002
+    assert stopped.coverage >= 0.93

@@ -12,6 +12,7 @@ select
     count(*) filter (scores.status = 'error') as errored,
     count(*) filter (scores.status = 'skipped') as skipped,
     count(*) filter (scores.status = 'skipped' and {{ is_unasked('scores.code') }}) as unasked,
+    count(*) filter (scores.status = 'skipped' and scores.inclusion = 0) as unreached,
     coalesce(sum(1 / scores.inclusion) filter (scores.verdict = 'pass'), 0) as weighted_passed,
     coalesce(sum(1 / scores.inclusion) filter (scores.status = 'scored'), 0) as weighted_scored,
     coalesce(sum(1 / (scores.inclusion * scores.inclusion)) filter (scores.status = 'scored'), 0)

@@ -64,6 +64,6 @@ def has_outage(n: int, errored: int) -> bool:
 
 def is_measured(row: Rate, pending: int, needed: float) -> bool:
     """Whether a night's rate is measured: enough was judged, and nothing is awaited."""
-    if not row.scored or pending or has_outage(row.n - row.skipped, row.errored):
+    if not row.scored or row.unreached or pending or has_outage(row.n - row.skipped, row.errored):
         return False
     return measure_judged(row, pending, needed).is_enough

@@ -46,6 +46,8 @@ class Rate(NamedTuple):
     scored_weight_squares: float | None = None
     unasked: int = 0
     """Of the skipped, rows whose question was not asked, such as beyond the budget."""
+    unreached: int = 0
+    """Of the unasked, rows that had no chance to be asked: the others are no sample of them."""
 
     @property
     def identity(self) -> Identity:

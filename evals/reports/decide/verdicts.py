@@ -210,6 +210,8 @@ def explain_outage(m: Measurement) -> str | None:
 def explain_partial(m: Measurement) -> str | None:
     """Returns a reason where too few of the sampled answers were judged."""
     judged = measure_judged(m.row, m.pending, m.needed)
+    if m.row.unreached:
+        return f"none of the {m.row.unreached:,} answers that had to be paid for was judged"
     if m.labelling or judged.is_enough:
         return None
     return (

@@ -27,6 +27,7 @@ from tests.evals.models.model_server import Server, ServerReply, build_completio
 
 NIGHT = date(2026, 10, 1)
 TODAY = date(2026, 10, 2)
+LATER = date(2026, 10, 5)
 MAJORITY = (("x", "bad"), ("y", "bad"), ("z", "good"))
 TIE = (("x", "bad"), ("y", "good"))
 SUITE = """
@@ -108,7 +109,7 @@ class Bench:
         """Sets a day's budget."""
         self.catalog = self.catalog.model_copy(update={"budget": Budget(**limits)})
 
-    def score(self, dimension: str, day: date = TODAY) -> runner.Tally:
+    def score(self, dimension: str, day: date = TODAY, of: date = NIGHT) -> runner.Tally:
         """Brings one evaluator up to date."""
         references = GoldAndLabels.of(self.catalog.root, self.labels)
         with (
@@ -116,7 +117,7 @@ class Bench:
             ledger.open_journal(self.lake, "run") as journal,
         ):
             run = runner.ScoringRun(self.lake, references, journal, budget=budget)
-            night = NightTraces(self.lake, NIGHT)
+            night = NightTraces(self.lake, of)
             return runner.score_night(run, night, self.find_evaluator(dimension))
 
     def read_verdicts(self) -> dict[str, str | None]:
@@ -219,6 +220,38 @@ def test_the_budget_of_a_day_is_never_exceeded(bench: Bench, server: Server) -> 
     rows = bench.lake.read("scores", [NIGHT])
     assert {row.inclusion for row in rows} == {0.4}
     assert {row.code for row in rows if row.status == "skipped"} == {"budget"}
+
+
+def test_free_answers_do_not_stand_for_unpaid_ones(bench: Bench) -> None:
+    """What another night paid for has inclusion 1, what this one asked the share it reached."""
+    good = [f"good {i}" for i in range(4)]
+    bench.lake.write("traces", LATER, build_traces(*good, start=20))
+    bench.score("kind", of=LATER)
+    bench.lake.write("traces", NIGHT, build_traces(*good, *(f"bad {i}" for i in range(10))))
+    bench.set_budget(calls_per_day=9)
+    bench.score("kind")
+    rows = bench.lake.read("scores", [NIGHT])
+    scored = [row for row in rows if row.status == "scored"]
+    assert sorted((row.verdict, row.inclusion) for row in scored) == [
+        *[("fail", 0.5)] * 5,
+        *[("pass", 1.0)] * 4,
+    ]
+    assert {row.inclusion for row in rows if row.status == "skipped"} == {0.5}
+
+
+def test_a_night_that_asks_nothing_of_its_own_says_so(bench: Bench) -> None:
+    """Where only free answers are there, the others had no chance: their inclusion is 0."""
+    bench.lake.write("traces", LATER, build_traces("good 0", start=20))
+    bench.score("kind", of=LATER)
+    bench.lake.write("traces", NIGHT, build_traces("good 0", "bad 1", "bad 2"))
+    bench.set_budget(calls_per_day=1)
+    bench.score("kind")
+    rows = bench.lake.read("scores", [NIGHT])
+    assert sorted((row.status, row.inclusion) for row in rows) == [
+        ("scored", 1.0),
+        ("skipped", 0.0),
+        ("skipped", 0.0),
+    ]
 
 
 def test_a_judge_without_its_key_is_skipped_and_not_failed(bench: Bench) -> None:

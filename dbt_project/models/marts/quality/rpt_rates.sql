@@ -12,6 +12,7 @@ with slices as (
         sum(errored) as errored,
         sum(skipped) as skipped,
         sum(unasked) as unasked,
+        sum(unreached) as unreached,
         count(*) filter (passed + failed > 0) as sessions,
         sum(passed * passed) as passed_squared,
         sum(passed * (passed + failed)) as passed_times_scored,
@@ -41,6 +42,7 @@ select
     cast(errored as bigint) as errored,
     cast(skipped as bigint) as skipped,
     cast(unasked as bigint) as unasked,
+    cast(unreached as bigint) as unreached,
     sessions,
     {{ session_squares(
         'passed', '(passed + failed)', 'passed_squared', 'passed_times_scored', 'scored_squared'
