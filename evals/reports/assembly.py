@@ -29,7 +29,12 @@ from evals.storage.documents.missing_nights import read_missing_nights
 from evals.storage.lake import Lake
 from evals.storage.marts import list_locked_files
 from evals.storage.parquet_files import stream_rows
-from evals.storage.report_files import write_board_page, write_page, write_report
+from evals.storage.report_files import (
+    write_board_page,
+    write_markdown,
+    write_page,
+    write_report,
+)
 
 
 class StoredReport(NamedTuple):
@@ -75,8 +80,9 @@ def write_night_reports(
 def write_app_report(
     lake: Lake, night: date, report: Report, until: datetime, stamp: Mapping[str, JsonLike]
 ) -> StoredReport:
-    """Stores an application's report with its page; `until` then the night is provisional."""
+    """Stores an application's report with its pages; `until` then the night is provisional."""
     from evals.reports.pages import night as page
+    from evals.reports.pages.night_markdown import render_markdown
 
     now = datetime.fromisoformat(str(stamp["reported_at"]))
     versions = list_versions(lake, night, report.app, report, now.isoformat())
@@ -87,6 +93,7 @@ def write_app_report(
         run=stamp,
         versions=versions,
     )
+    write_markdown(lake, night, report.app, report.version, render_markdown(report))
     beside = {**stamp, "provisional_until": until.isoformat()}
     folder = write_report(lake, night, report.to_json(), html, beside)
     render_other_versions(lake, night, report.app, report.version, versions)

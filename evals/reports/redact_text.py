@@ -21,6 +21,7 @@ from evals.storage.report_files import (
     locate_report_folder,
     read_body,
     redact_report,
+    write_markdown,
 )
 
 FIGURES = ("dimension", "evaluator", "verdict", "ts", "source_line", "status")
@@ -28,7 +29,7 @@ FIGURES = ("dimension", "evaluator", "verdict", "ts", "source_line", "status")
 
 
 def redact_reports(lake: Lake, is_gone: Callable[[Example], bool], mark: str) -> list[Path]:
-    """Removes the text of some examples from every report, and renders those pages again.
+    """Removes the text of some examples from every report, and renders them again.
 
     Args:
         lake: where the reports are.
@@ -38,6 +39,8 @@ def redact_reports(lake: Lake, is_gone: Callable[[Example], bool], mark: str) ->
     Returns:
         The folders of the reports that changed.
     """
+    from evals.reports.pages.night_markdown import render_markdown
+
     changed = list[Path]()
     for stored in list_reports(lake):
         body = read_body(lake, *stored) or {}
@@ -45,7 +48,9 @@ def redact_reports(lake: Lake, is_gone: Callable[[Example], bool], mark: str) ->
         shown = report[examples.SECTION]
         replaced = tuple(redact_example(row, mark) if is_gone(row) else row for row in shown)
         if replaced != shown:
-            html = render_page(lake, report.replace_part(examples.SECTION, replaced))
+            without = report.replace_part(examples.SECTION, replaced)
+            html = render_page(lake, without)
+            write_markdown(lake, *stored, render_markdown(without))
             redacted = {**body, examples.SECTION.name: json_form.to_json(replaced)}
             redact_report(lake, stored, redacted, html)
             changed.append(locate_report_folder(lake, stored.night, stored.app) / stored.version)

@@ -111,7 +111,7 @@ KINDS = (
         f"{BACKUP}; the current version of a night is written again by `andon nightly`",
     ),
     FileKind(r"reports/.*/run\.json", "when and by which run a report was written", BACKUP),
-    declare_cache(r"reports/.*\.html", "the page of one report"),
+    declare_cache(r"reports/.*\.(html|md)", "the page of one report"),
     FileKind(
         r"model_servers\.json",
         "which of two servers with one model name gave the stored answers is unknown",

@@ -41,7 +41,7 @@ def was_written(inode: int, changed_ns: int) -> bool:
 
 def is_durable(path: Path) -> bool:
     """Whether a file has to survive a power cut."""
-    is_beside = path.suffix == ".html" or path.name == "run.json"
+    is_beside = path.suffix in (".html", ".md") or path.name == "run.json"
     return bool(DURABLE & set(path.parts)) and not is_beside
 
 

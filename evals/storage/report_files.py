@@ -23,6 +23,7 @@ REDACTION_MARKS = ("[forgotten]", "[expired]")
 """What replaces an id or a text that was forgotten, or is too old."""
 REPORTS, DATA_DOCS = "reports", "data_docs"
 PAGE = "index.html"
+MARKDOWN = "report.md"
 
 
 class ReportVersion(NamedTuple):
@@ -51,6 +52,12 @@ def write_page(lake: Lake, night: date, app: str, version: str, page: str) -> No
     """Replaces the page of a report's version."""
     folder = locate_report_folder(lake, night, app) / require_safe_name(version)
     replace(folder / PAGE, page.encode("utf-8", "replace"))
+
+
+def write_markdown(lake: Lake, night: date, app: str, version: str, text: str) -> None:
+    """Replaces the Markdown of a report's version."""
+    folder = locate_report_folder(lake, night, app) / require_safe_name(version)
+    replace(folder / MARKDOWN, text.encode("utf-8", "replace"))
 
 
 def locate_report_folder(lake: Lake, night: date, app: str) -> Path:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from orchestration.cli import answers
 from orchestration.cli.lookups import check_app, find_report, is_declared, open_existing
 from orchestration.cli.options import (
     DAY,
@@ -202,39 +203,67 @@ def report_list(settings: Settings, as_json: bool) -> None:
 @night_options
 @click.option("--app", required=True, help="The application.")
 @click.option("--slices", is_flag=True, help="Show the counts of every slice, too.")
+@click.option("--markdown", is_flag=True, help="Print the night's `report.md`.")
+@click.option("--answer", metavar="ID", help="Show one answer in full, with every verdict on it.")
 @json_option
 def report_show(
     settings: Settings,
     nights: NightRange,
     app: str,
     slices: bool,
+    markdown: bool,
+    answer: str | None,
     as_json: bool,
 ) -> None:
     """Shows the report of a night, or with --from and --to the pooled counts of nights.
 
     Shows the verdict, the rates, causes and agreement with people; --slices adds the slices.
+    --markdown prints it for a pull request or a coding agent, in at most 200 lines.
 
     \b
     Examples:
       andon report show --app chat --date 2026-10-08
-      andon report show --app chat --date 2026-10-08 --slices
+      andon report show --app chat --date 2026-10-08 --markdown
+      andon report show --app chat --date 2026-10-08 --answer 7f3a
       andon report show --app chat --from 2026-10-01 --to 2026-10-07 --json
     """
     lake = open_existing(settings)
+    one_night = [name for name, given in (("--markdown", markdown), ("--answer", answer)) if given]
+    if one_night and (nights.first or nights.last or len(one_night) > 1):
+        fail(USAGE, f"{' and '.join(one_night)}: expected one of them with one night (--date)")
+    if answer is not None:
+        answers.show_answer(settings, lake, app, nights.only, answer, as_json)
+        return
     if nights.first or nights.last:
         check_app(settings, lake, app)
         pooled = nights._replace(only=None).select(lake.list_nights("traces"))
         show_pooled(lake, app, pooled, slices=slices, as_json=as_json)
         return
     report = find_report(settings, lake, app, nights.only)
-    if as_json:
+    if markdown:
+        print_markdown(report)
+    elif as_json:
         terminal.print_json(report.to_json())
-        return
+    else:
+        draw_report(lake, report, slices=slices)
+
+
+def print_markdown(report: Report) -> None:
+    """Prints a report as Markdown."""
+    from evals.reports.pages.night_markdown import render_markdown
+
+    for line in render_markdown(report).splitlines():
+        terminal.print_line(line)
+
+
+def draw_report(lake: Lake, report: Report, *, slices: bool) -> None:
+    """Draws a report, and what was refused of its night."""
     from evals.validation.row_summary import list_refused
     from orchestration.cli import board, row_notes
 
     board.draw_report(report, slices=slices)
-    board.print_lines(row_notes.describe_refused(list_refused(lake, app=app, night=report.date)))
+    refused = list_refused(lake, app=report.app, night=report.date)
+    board.print_lines(row_notes.describe_refused(refused))
 
 
 def show_pooled(lake: Lake, app: str, days: list[date], *, slices: bool, as_json: bool) -> None:

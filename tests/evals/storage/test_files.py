@@ -161,6 +161,7 @@ def test_creating_an_existing_file_keeps_its_content(tmp_path: Path) -> None:
         ("labels/a.jsonl", True),
         ("reports/2026-03-01/chat/1/report.json", True),
         ("reports/2026-03-01/chat/1/index.html", False),
+        ("reports/2026-03-01/chat/1/report.md", False),
         ("marts/rpt_rates/data.parquet", False),
     ],
 )

@@ -1,0 +1,226 @@
+"""A night of an application as Markdown of at most 200 lines, for pull requests and coding agents.
+
+Made from the report alone: the same report gives the same text. Names and ids from traces cannot
+become markup; texts of answers are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from evals.reports import phrases
+from evals.reports.pages.markdown_text import build_table, quote_code, quote_command, quote_prose
+from evals.reports.pages.marks import VERDICT_MARKS, get_verdict
+from evals.reports.report import Report
+from evals.reports.sections import alarms, causes, changes, errors, examples, incidents
+from evals.reports.sections import results as results_section
+from evals.reports.sections import slices as slices_section
+from evals.reports.sections.incidents import IncidentRow
+from evals.reports.sections.results import Result
+from evals.storage.report_files import REDACTION_MARKS
+
+LONGEST = 200
+"""Lines; the most that the parts below may add up to."""
+CHANGES, CAUSES, INCIDENTS, RATES, SLICES, ANSWERS, ALARMS, ERRORS = 15, 15, 20, 50, 10, 25, 8, 10
+"""The lines of each part without its heading."""
+COLUMNS = ("", "dimension", "evaluator", "passed", "95% interval", "n", "coverage", "change", "why")
+WHOLE = "all dimensions together"
+
+
+def render_markdown(report: Report) -> str:
+    """Renders a report as Markdown: verdict, owner, changes, incidents, rates, answers, steps."""
+    lines = [
+        f"# {quote_prose(report.title, 100)}, {phrases.format_day(report.date)}: "
+        f"{get_verdict(report)}",
+        "",
+        quote_prose(report.sentence, 1500),
+        "",
+        " · ".join(describe_frame(report)),
+        *head("What to do next", list_steps(report)),
+        *head("What changed", list_changes(report)),
+        *head("Incidents", list_incidents(report)),
+        *head("Rates", list_rates(report)),
+        *head("Slices that fail more than the rest", list_slices(report)),
+        *head("Failing answers to read", list_answers(report)),
+        *head("Alarms", list_alarms(report)),
+        *head("Answers without a verdict", list_errors(report)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def head(title: str, lines: Iterable[str]) -> list[str]:
+    """Puts a heading above the lines of a part; nothing where it has none."""
+    shown = list(lines)
+    return ["", f"## {title}", "", *shown] if shown else []
+
+
+def cut(lines: Sequence[str], most: int, report: Report, command: str = "") -> list[str]:
+    """Returns the first lines of a part, and how many more there are with what shows them."""
+    if len(lines) <= most:
+        return list(lines)
+    left = len(lines) - most + 2
+    more = command or make_command(report, "--json")
+    return [*lines[: most - 2], "", f"{left} more: {more}"]
+
+
+def make_command(report: Report, *options: str) -> str:
+    """Returns the command that shows a report."""
+    name = ("andon", "report", "show", "--app", report.app, "--date", report.date.isoformat())
+    return quote_command(*name, *options)
+
+
+def describe_frame(report: Report) -> Iterator[str]:
+    """Describes the gate, the owner and the version, with links to the files beside this one."""
+    yield f"gate **{report.gate.outcome}**"
+    yield f"owner {quote_code(report.owner)}" if report.owner else "no owner"
+    yield f"application {quote_code(report.app)}, version {quote_code(report.version)}"
+    if report.demo:
+        yield "demo data"
+    yield "[page](index.html), [figures](report.json)"
+
+
+def list_steps(report: Report) -> Iterator[str]:
+    """Lists what a person or a coding agent should do next."""
+    app, day = report.app, report.date.isoformat()
+    if report.is_refused:
+        yield f"- Look at the refused rows: {quote_command('andon', 'quarantine', 'list')}"
+    rows = [row for row in report[results_section.SECTION] if row.decides]
+    if any(row.verdict == "slipped" for row in rows):
+        yield "- Read the failing answers below, and look for what they share."
+        yield "- Undo or repair what changed, if an incident or a cause below names it."
+    for one in report[incidents.SECTION].list_open()[:3]:
+        accept = ("andon", "incident", "accept", one.name, "--by", "NAME", "--reason", "TEXT")
+        yield f"- Where the new level is wanted: {quote_command(*accept)}"
+    if any(row.verdict == "too close to call" for row in rows):
+        yield "- Collect more answers where the rates below are too close to call."
+    if any(row.verdict == "not measured" for row in rows) or report[errors.SECTION]:
+        yield "- See under “why” what keeps a rate from being measured."
+    check = quote_command("andon", "gate", "--app", app, "--date", day)
+    yield f"- The gate's exit code, after the next `andon nightly`: {check}"
+
+
+def list_changes(report: Report) -> list[str]:
+    """Lists the rates that changed beyond their interval, then what changed with them."""
+    moved = [
+        f"- {quote_code(row.dimension)}{describe_slice(row.slice)} "
+        f"{phrases.format_whole_percent(row.before)} → {phrases.format_whole_percent(row.after)} "
+        f"({phrases.format_points(row.change, row.low, row.high)}), {row.verdict}"
+        for row in sorted(report[changes.SECTION], key=lambda row: row.change)
+    ]
+    why = [
+        f"- cause of {quote_code(cause.dimension)}: {quote_prose(cause.words)}"
+        for cause in report[causes.SECTION]
+    ]
+    return cut(moved, CHANGES, report) + cut(why, CAUSES, report)
+
+
+def describe_slice(name: str) -> str:
+    """Describes the slice of a row; nothing for all traces."""
+    return "" if name == "all" else f" on {quote_code(name)}"
+
+
+def list_incidents(report: Report) -> list[str]:
+    """Lists the incidents, the open ones first."""
+    rows = sorted(report[incidents.SECTION].rows, key=lambda row: not row.is_open)
+    lines = [describe_incident(row) for row in rows]
+    return cut(lines, INCIDENTS, report, quote_command("andon", "incident", "list"))
+
+
+def describe_incident(row: IncidentRow) -> str:
+    """Describes an incident on a line."""
+    fell = [
+        f"{quote_code(rate.dimension) if rate.dimension else WHOLE} "
+        f"{phrases.format_whole_percent(rate.before)} → {phrases.format_whole_percent(rate.after)}"
+        f"{' (recovered)' if rate.recovered else ''}"
+        for rate in row.rates
+    ]
+    gating = "" if row.decides else ", not gating"
+    owner = f", owner {quote_code(row.owner)}" if row.owner else ""
+    more = [f"and {len(fell) - 5} more"] if len(fell) > 5 else []
+    return (
+        f"- {quote_code(row.name)} {row.state}{gating}, {row.first} to {row.last}{owner}: "
+        f"{'; '.join([*fell[:5], *more])}"
+    )
+
+
+def list_rates(report: Report) -> list[str]:
+    """Lists the rates as a table: those that decide first, the worst verdict first."""
+    order = list(VERDICT_MARKS)
+    rows = sorted(
+        (row for row in report[results_section.SECTION] if row.is_whole or row.decides),
+        key=lambda row: (not row.decides, rank(row, order)),
+    )
+    if not rows:
+        return []
+    shown = rows if len(rows) <= RATES - 2 else rows[: RATES - 4]
+    left = len(rows) - len(shown)
+    rest = ["", f"{left} more: {make_command(report)}"] if left else []
+    return [*build_table(COLUMNS, map(describe_rate, shown)), *rest]
+
+
+def rank(row: Result, order: Sequence[str]) -> int:
+    """Returns the place of a row's verdict: slipped, too close to call, not measured, held."""
+    return order.index(row.verdict) if row.verdict != "held" else len(order)
+
+
+def describe_rate(row: Result) -> list[str]:
+    """Describes a rate in the cells of the table."""
+    rate = row.compared_rate
+    gating = "" if row.decides else " (not gating)"
+    return [
+        VERDICT_MARKS[row.verdict],
+        quote_code(row.dimension) + describe_slice(row.slice),
+        quote_code(row.evaluator),
+        phrases.format_percent(rate.rate, rate.low, rate.high),
+        phrases.format_interval(rate.low, rate.high) or "–",
+        f"{row.scored:,}",
+        phrases.format_percent(row.coverage),
+        phrases.format_points(row.change, row.change_low, row.change_high),
+        f"{row.verdict}{gating}: {quote_prose(row.reason, 200)}",
+    ]
+
+
+def list_slices(report: Report) -> list[str]:
+    """Lists the slices that fail more than the rest, worst first."""
+    lines = [
+        f"- {quote_code(row.slice)}, {quote_code(row.dimension)}: "
+        f"{phrases.format_whole_percent(row.rate)} of {row.n:,} passed, "
+        f"{phrases.format_whole_percent(row.parent_rate)} of all"
+        for row in report[slices_section.SECTION]
+    ]
+    return cut(lines, SLICES, report, make_command(report, "--slices"))
+
+
+def list_answers(report: Report) -> list[str]:
+    """Lists failing answers by their id, each with the command that opens it."""
+    rows = report[examples.SECTION]
+    lines = [
+        f"- {quote_code(row.trace_id)} failed {quote_code(row.dimension)} "
+        f"({quote_code(row.evaluator)}){describe_opening(report, row.trace_id)}"
+        for row in rows
+    ]
+    return cut(lines, ANSWERS, report)
+
+
+def describe_opening(report: Report, trace_id: str) -> str:
+    """Describes how to open an answer; nothing for one that was removed."""
+    if trace_id in REDACTION_MARKS:
+        return ""
+    return f": {make_command(report, f'--answer={trace_id}')}"
+
+
+def list_alarms(report: Report) -> list[str]:
+    """Lists the alarms about judges' models."""
+    lines = [
+        f"- {quote_code(row.evaluator)}: {quote_prose(row.words)}" for row in report[alarms.SECTION]
+    ]
+    return cut(lines, ALARMS, report)
+
+
+def list_errors(report: Report) -> list[str]:
+    """Lists errors and skips by code, the most frequent first."""
+    lines = [
+        f"- {row.count:,} {row.status}, {quote_code(row.code)}: {quote_code(row.evaluator)}"
+        for row in sorted(report[errors.SECTION], key=lambda row: (-row.count, row.code))
+    ]
+    return cut(lines, ERRORS, report)
