@@ -26,6 +26,7 @@ from evals.storage.tables import SliceRow
 
 if TYPE_CHECKING:
     from evals.calls.stop import Stop
+    from evals.digests.sending import DigestRun, Limits
     from evals.evaluators.gold import GoldAndLabels
     from evals.runs.runner import Tally
     from evals.specs import Evaluator
@@ -392,6 +393,24 @@ def record_missing_nights(lake: Lake, catalog: Catalog, now: datetime) -> None:
 
     if write_missing_nights(lake, find_missing_nights(lake, catalog, now)):
         assembly.write_board(lake)
+
+
+def send_digests(
+    lake: Lake, catalog: Catalog, now: datetime, limits: Limits | None = None
+) -> DigestRun:
+    """Sends the messages about nights that are due, each once to each target."""
+    from evals.digests import sending
+
+    return sending.send_digests(lake, catalog, now, limits or sending.LIMITS)
+
+
+def send_heartbeat(catalog: Catalog) -> str | None:
+    """Requests the catalog's heartbeat after a nightly run that succeeded; returns what failed."""
+    if catalog.digest.heartbeat is None:
+        return None
+    from evals.digests import heartbeat
+
+    return heartbeat.send_heartbeat(catalog)
 
 
 def apply_retention(lake: Lake, catalog: Catalog, now: datetime) -> None:

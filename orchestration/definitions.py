@@ -5,7 +5,13 @@ Each stage is a module of its own.
 
 import dagster as dg
 
-from orchestration.automation import batch_sensor, final_nights_sensor, inbox_sensor, jobs
+from orchestration.automation import (
+    batch_sensor,
+    digest_sensor,
+    final_nights_sensor,
+    inbox_sensor,
+    jobs,
+)
 from orchestration.runtime import executor
 from orchestration.runtime.deployment import load_deployment
 from orchestration.settings import Settings, read_settings
@@ -27,6 +33,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             inbox_sensor.build_sensor(deployment),
             batch_sensor.build_sensor(deployment),
             final_nights_sensor.build_sensor(deployment),
+            digest_sensor.build_sensor(deployment),
+            digest_sensor.build_heartbeat(deployment),
         ],
         executor=executor.in_use_executor,
     )

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from evals.specs.call_limits import Budget
+from evals.specs.digests import AppDigest
 from evals.specs.spec import NAME, Name, Spec
 
 
@@ -102,6 +103,9 @@ class App(Spec):
         description="the nights on which it has traces; one of them without any is missing: "
         "`nightly`, `weekdays` (Monday to Friday), a list such as `[mon, thu]`, or `irregular`, "
         "where none is ever missing",
+    )
+    digest: AppDigest = Field(
+        default=AppDigest(), description="who receives a message about each of its nights"
     )
     language: str | None = Field(
         default=None, description="the language its answers should be in (ISO)"

@@ -16,6 +16,7 @@ from evals.records import Json, Kind, Subject, digest
 from evals.specs.apps import Answered, App
 from evals.specs.attacks import Attacks
 from evals.specs.call_limits import Budget, Sample
+from evals.specs.digests import Digest
 from evals.specs.mappings import Mapping
 from evals.specs.models import ModelPin, Policy
 from evals.specs.problems import BrokenApplication, Problem
@@ -126,6 +127,7 @@ class Catalog(Spec):
         description="hours after a night's end by which its report should be complete; "
         "judges with `via: auto` are called live where a batch might miss it",
     )
+    digest: Digest = Field(default=Digest(), description="who receives a message about each night")
     demo: bool = Field(default=False, description="pages show that the data are a demo's")
     title: str = Field(default="", description="for whoever reads the file")
 

@@ -84,6 +84,7 @@ class Reader:
         catalog = Catalog(root=self.root)
         with self.reporting(None):
             catalog = self.read_settings()
+            self.check_digests(catalog)
         return catalog.model_copy(update=self.read_parts()).with_problems(self.problems)
 
     def read_parts(self) -> dict[str, object]:
@@ -254,6 +255,15 @@ class Reader:
             if app.suite and app.suite not in names:
                 path = self.root / "apps" / f"{name}.yaml"
                 self.report((name,), describe(path, ("suite",), f"no suite {app.suite!r}"))
+
+    def check_digests(self, catalog: Catalog) -> None:
+        """Checks that every target an application names is declared."""
+        for name, app in self.apps.items():
+            for index, target in enumerate(app.digest.targets or ()):
+                if target not in catalog.digest.targets:
+                    path = self.root / "apps" / f"{name}.yaml"
+                    problem = f"no target {target!r} in `digest.targets` of catalog.yaml"
+                    self.report((name,), describe(path, ("digest", "targets", index), problem))
 
     def check_suites(self) -> None:
         """Checks that every judge and gold set a suite names exists."""

@@ -76,6 +76,11 @@ KINDS = (
         f"{BACKUP}, or delete it and decide again with `andon incident`",
     ),
     FileKind(
+        r"digests/.*\.json",
+        "which nights of one application were announced is unknown, and no more are",
+        f"{BACKUP}, or delete it: its last night is then announced again",
+    ),
+    FileKind(
         r"staged/.*\.parquet",
         "the traces read from one export for this night are lost where the export is gone",
         f"{BACKUP}, or put the export back into the inbox and run `andon nightly`",

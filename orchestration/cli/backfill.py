@@ -77,7 +77,7 @@ def backfill(
     due = pipeline.find_due_nights(lake, catalog, chosen) if evaluator else chosen
     with open_listener(as_json) as listener:
         calls, failures = run_ranges(settings, "rescore", due, listener)
-    print_result(lake, build_outcome(due, calls, [*failures, *broken]), as_json)
+    print_result(lake, catalog, build_outcome(due, calls, [*failures, *broken]), as_json)
 
 
 def move_locks(

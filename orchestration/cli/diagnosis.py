@@ -121,6 +121,7 @@ def check_settings(settings: Settings, *, online: bool) -> list[Finding]:
         *check_pins(catalog, models.read_model_lists(lake), today),
         *check_sources(lake, catalog),
         *check_nights(lake, catalog),
+        *check_digest(lake, catalog),
         *check_failed_calls(lake, catalog),
         *(Finding(*finding) for finding in check_stored_labels(lake, catalog, datetime.now(UTC))),
         *check_rows(lake, catalog),
@@ -193,6 +194,17 @@ def check_nights(lake: Lake, catalog: Catalog) -> list[Finding]:
     """Each outage of an application: nights that were due and have no report."""
     missing = find_missing_nights(lake, catalog, datetime.now(UTC))
     return [Finding("warn", f"nights of {m.app}", m.describe()) for m in group_outages(missing)]
+
+
+def check_digest(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
+    """Checks the digest's targets without sending, and names messages that may not have arrived."""
+    if not (catalog.digest.targets or catalog.digest.heartbeat):
+        return
+    from evals.digests.checks import check_targets, list_lost
+
+    yield from (Finding(*finding) for finding in check_targets(catalog))
+    for name, words in list_lost(lake, datetime.now(UTC)):
+        yield Finding("warn", f"digest target {name}", words)
 
 
 def check_failed_calls(lake: Lake, catalog: Catalog) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ import click
 from orchestration.cli import (
     backfill,
     batches,
+    digests,
     import_pull,
     incidents,
     init,
@@ -148,6 +149,7 @@ GROUPS = (
     backfill,
     reports,
     incidents,
+    digests,
     labels,
     upkeep,
     privacy,

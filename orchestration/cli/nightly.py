@@ -147,7 +147,7 @@ def nightly(
             passed_over=find_passed_over(lake, cat, intake.inbox)
         ),
     )
-    print_result(lake, outcome, as_json)
+    print_result(lake, cat, outcome, as_json, heartbeat=True)
 
 
 def finish_nights(lake: Lake, catalog: Catalog) -> None:
@@ -239,8 +239,13 @@ def find_newly_final(lake: Lake, was_open: list[ProvisionalNight]) -> list[Provi
     return [night for night in was_open if (night.date, night.app) not in still]
 
 
-def print_result(lake: Lake, outcome: Outcome, as_json: bool) -> NoReturn:
-    """Prints the board and the failures, then ends with the documented exit code."""
+def print_result(
+    lake: Lake, catalog: Catalog, outcome: Outcome, as_json: bool, *, heartbeat: bool = False
+) -> NoReturn:
+    """Prints the board and the failures, sends the digest, then ends with the exit code.
+
+    A message or a heartbeat that could not be sent is printed and changes no exit code.
+    """
     from evals.reports.archive import read_current_reports
     from orchestration.cli import board, shortfalls
 
@@ -253,7 +258,25 @@ def print_result(lake: Lake, outcome: Outcome, as_json: bool) -> NoReturn:
         board.draw_board(lake, outcome)
     for failure in outcome.failures:
         terminal.print_error(failure)
+    for problem in send_news(lake, catalog, succeeded=heartbeat and not outcome.failures):
+        terminal.print_error(problem)
     sys.exit(INFRASTRUCTURE if outcome.failures else DONE)
+
+
+def send_news(lake: Lake, catalog: Catalog, *, succeeded: bool) -> list[str]:
+    """Sends the digest and, after a nightly run that succeeded, the heartbeat.
+
+    Returns:
+        A sentence for each target that failed.
+    """
+    from evals import pipeline
+
+    has_targets = bool(catalog.digest.targets)
+    problems = (
+        pipeline.send_digests(lake, catalog, datetime.now(UTC)).failures if has_targets else []
+    )
+    failed = pipeline.send_heartbeat(catalog) if succeeded else None
+    return [*problems, failed] if failed else problems
 
 
 COMMANDS = (nightly,)
