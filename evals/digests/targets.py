@@ -137,9 +137,9 @@ def open_service(expanded: str) -> NotifyBase:
     Raises:
         UnusableTarget: Apprise knows no such address.
     """
+    silence_libraries()
     import apprise
 
-    silence_libraries()
     asset = apprise.AppriseAsset(
         app_id="Andon",
         app_desc="Andon",

@@ -60,8 +60,12 @@ def explain_absence(
     """Returns why a night has no report."""
     if app in catalog.broken:
         return "catalog broken"
-    is_waiting = night in staged and not night_state.is_admission_current(lake, night)
-    return "not evaluated" if is_waiting else "no traces"
+    if night not in staged:
+        return "no traces"
+    account = night_state.read_intact_state(lake, night).apps.get(app)
+    was_admitted = account is not None and account["accepted"] > 0
+    is_waiting = not night_state.is_admission_current(lake, night)
+    return "not evaluated" if is_waiting or was_admitted else "no traces"
 
 
 def find_last_night(catalog: Catalog, now: datetime) -> date:

@@ -10,6 +10,8 @@ import dagster as dg
 
 from orchestration.definitions import defs
 
+REPOSITORY = defs.get_repository_def()
+
 
 @dg.op
 def succeed() -> None:
@@ -29,7 +31,7 @@ def skip_reason(answer: Any) -> str:
 
 if __name__ == "__main__":
     with dg.DagsterInstance.ephemeral() as instance:
-        sensor = defs.get_sensor_def("digests")
+        sensor = REPOSITORY.get_sensor_def("digests")
         with dg.build_sensor_context(instance=instance) as context:
             said = [skip_reason(sensor(context)) for _ in range(2)]
         result = nightly.execute_in_process(instance=instance)
@@ -37,5 +39,5 @@ if __name__ == "__main__":
         status = dg.build_run_status_sensor_context(
             "heartbeat", event, instance, result.dagster_run
         )
-        said.append(skip_reason(defs.get_sensor_def("heartbeat")(status)))
+        said.append(skip_reason(REPOSITORY.get_sensor_def("heartbeat")(status)))
     sys.stdout.write(json.dumps(said))
