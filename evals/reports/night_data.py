@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple, cast
 
+from evals.evaluators.registry import is_recorded
 from evals.models import FAULTS
 from evals.records import Trace
 from evals.reports import json_form
@@ -26,7 +27,9 @@ from evals.reports.row_counts import (
     Redacted,
     RuleCount,
 )
-from evals.reports.sections import provenance
+from evals.reports.sections import provenance, slices
+from evals.slices.findings import SliceSearch, search_slices
+from evals.slices.traces_table import Scored
 from evals.specs import App, Attacks, Catalog, Dimension, Evaluator, Slice
 from evals.storage import night_state
 from evals.storage.documents.accounts import Account, FileAccount, Redactions
@@ -184,6 +187,10 @@ class StoredNight:
         """Returns failing answers to read: dimensions in turn, in the sampling order."""
         return list_failing_answers(self.lake, self.date, self.app.app)
 
+    def search_slices(self) -> SliceSearch:
+        """Searches slices that fail more than the rest, for the evaluators that may decide."""
+        return search_slices_of(self.lake, self.catalog, self.date, self.app, self.dimensions)
+
     def sum_paid(self) -> Paid:
         """Sums what the night paid for its answers."""
         return sum_paid(self.lake, self.date, self.app.app, self.evaluators)
@@ -271,6 +278,31 @@ def list_answering_models(lake: Lake, night: date, evaluators: Sequence[Evaluato
         shape = ("model", "fingerprint", "n")
         models += [{"evaluator": judge.name} | dict(zip(shape, row, strict=True)) for row in rows]
     return models
+
+
+def search_slices_of(
+    lake: Lake, catalog: Catalog, night: date, app: App, dimensions: Mapping[str, Dimension]
+) -> SliceSearch:
+    """Searches the slices of an application's night that fail more than the rest.
+
+    Verdicts that were recorded elsewhere, and dimensions that do not gate, are not searched.
+    """
+    rates = read_whole_rates(lake, [night])
+    scored = {
+        Scored(row["dimension"], row["evaluator"], row["evaluator_version"])
+        for row in rates
+        if row["app"] == app.app
+        and row["failed"]
+        and not is_recorded(row["kind"])
+        and (row["dimension"] not in dimensions or dimensions[row["dimension"]].gate)
+    }
+    found = search_slices(lake, catalog, app.app, night, sorted(scored))
+    if not found.findings:
+        return found
+    earlier = read_earlier_reports(lake, app.app, night)
+    return found._replace(
+        confirmed_before=sum(bool(row.terms) for one in earlier for row in one[slices.SECTION])
+    )
 
 
 def sum_paid(lake: Lake, night: date, app: str, evaluators: Sequence[Evaluator]) -> Paid:

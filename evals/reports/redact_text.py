@@ -12,7 +12,7 @@ from pathlib import Path
 from evals.reports import json_form
 from evals.reports.archive import read_earlier_reports
 from evals.reports.report import Report
-from evals.reports.sections import examples
+from evals.reports.sections import examples, slices
 from evals.reports.sections.examples import Example
 from evals.reports.versions import list_versions
 from evals.storage.lake import Lake
@@ -45,13 +45,18 @@ def redact_reports(lake: Lake, is_gone: Callable[[Example], bool], mark: str) ->
     for stored in list_reports(lake):
         body = read_body(lake, *stored) or {}
         report = Report.from_json(body)
-        shown = report[examples.SECTION]
-        replaced = tuple(redact_example(row, mark) if is_gone(row) else row for row in shown)
-        if replaced != shown:
+        shown, sliced = report[examples.SECTION], report[slices.SECTION]
+        replaced = redact_examples(shown, is_gone, mark)
+        rows = tuple(
+            replace(row, examples=redact_examples(row.examples, is_gone, mark)) for row in sliced
+        )
+        if (replaced, rows) != (shown, sliced):
             without = report.replace_part(examples.SECTION, replaced)
+            without = without.replace_part(slices.SECTION, rows)
             html = render_page(lake, without)
             write_markdown(lake, *stored, render_markdown(without))
-            redacted = {**body, examples.SECTION.name: json_form.to_json(replaced)}
+            parts = {examples.SECTION.name: replaced, slices.SECTION.name: rows}
+            redacted = {**body, **{name: json_form.to_json(part) for name, part in parts.items()}}
             redact_report(lake, stored, redacted, html)
             changed.append(locate_report_folder(lake, stored.night, stored.app) / stored.version)
     return changed
@@ -66,6 +71,13 @@ def render_page(lake: Lake, report: Report) -> str:
         history=read_earlier_reports(lake, report.app, report.date),
         versions=list_versions(lake, report.date, report.app),
     )
+
+
+def redact_examples(
+    shown: tuple[Example, ...], is_gone: Callable[[Example], bool], mark: str
+) -> tuple[Example, ...]:
+    """Returns examples, those that have to go without their text."""
+    return tuple(redact_example(row, mark) if is_gone(row) else row for row in shown)
 
 
 def redact_example(example: Example, mark: str) -> Example:

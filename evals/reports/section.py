@@ -14,6 +14,7 @@ from evals.reports.decide.incidents import Decision
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.phrases import round_figure
 from evals.reports.row_counts import Accounting, LabelCounts
+from evals.slices.findings import SliceSearch
 from evals.specs import App, Attacks, Dimension, Evaluator, Slice
 from evals.statistics import Proportion
 
@@ -137,6 +138,10 @@ class NightData(Protocol):
 
     def list_failing_answers(self) -> Sequence[Row]:
         """Returns failing answers in the order in which a person should read them."""
+        ...
+
+    def search_slices(self) -> SliceSearch:
+        """Searches slices that fail more than the rest."""
         ...
 
     def sum_paid(self) -> Paid:

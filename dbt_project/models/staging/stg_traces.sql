@@ -31,5 +31,8 @@ select
     cast(source_file as varchar) as source_file,
     cast(source_line as bigint) as source_line,
     cast(content_hash as varchar) as content_hash,
-    coalesce(cast(status as varchar), 'ok') as status
+    coalesce(cast(status as varchar), 'ok') as status,
+    case when session_id is not null then row_number() over (
+        partition by date, app, session_id order by ts, trace_id
+    ) end as turn
 from {{ source('lake', 'traces') }}

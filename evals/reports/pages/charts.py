@@ -18,6 +18,7 @@ from evals.reports.report import Report
 from evals.reports.sections import provenance, results
 from evals.reports.sections.causes import Cause
 from evals.reports.sections.provenance import ValueCount
+from evals.reports.sections.slices import WorseSlice
 
 
 class Point(NamedTuple):
@@ -129,6 +130,14 @@ def draw_trend(
         points=tuple(nights),
         text=_describe_trend(nights),
     )
+
+
+def draw_slice_trend(row: WorseSlice) -> Trend:
+    """Draws the chart of a slice over nights."""
+    points = [Point(t.night, t.rate, t.low, t.high, t.n, None, ()) for t in row.trend]
+    span = make_scale((v for p in points for v in (p.rate, p.low, p.high)), 60)
+    empty = Point(date.min, None, None, None, 0, None, ())
+    return draw_trend(points or [empty], (280, 60), span.low, span.high, None)
 
 
 def _draw_band(run: Sequence[tuple[float, float, float, float]]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.evaluators.registry import is_recorded
 from evals.readable import shorten_model, shorten_values
-from evals.reports.pages.charts import list_shares
+from evals.reports.pages.charts import draw_slice_trend, list_shares
 from evals.reports.pages.marks import VERDICT_MARKS
 from evals.reports.phrases import (
     count_in_words,
@@ -46,6 +46,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "list_shares": list_shares,
     "short_model": shorten_model,
     "short_values": shorten_values,
+    "slice_trend": draw_slice_trend,
 }
 """How templates print values."""
 

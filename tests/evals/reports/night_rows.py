@@ -12,6 +12,7 @@ from evals.reports.decide.incidents import Decision
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.report import Report, build_report
 from evals.reports.row_counts import Accounting, LabelCounts
+from evals.slices.findings import SliceSearch
 from evals.specs import App, Attacks, Dimension, Evaluator, Slice
 
 NO_ROWS = Accounting(read=0, accepted=0, duplicate=0, quarantined=0, reasons=())
@@ -54,6 +55,7 @@ class Night:
     """Whether the two nights before were like this one: then a clear drop is an incident."""
     board_applications: int = 1
     incident_decisions: Sequence[Decision] = ()
+    slice_search: SliceSearch = SliceSearch()  # noqa: RUF009  frozen
 
     @property
     def baseline(self) -> Mapping[date, str]:
@@ -122,6 +124,10 @@ class Night:
     def list_failing_answers(self) -> Sequence[Row]:
         """Answers to read."""
         return self.examples
+
+    def search_slices(self) -> SliceSearch:
+        """What the search of slices found."""
+        return self.slice_search
 
     def sum_paid(self) -> Paid:
         """Returns what the answers cost."""
