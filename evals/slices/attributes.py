@@ -47,6 +47,8 @@ class Attribute:
         return self.predicates.get(value) or f"{self.expression} = {quote_text(value)}"
 
 
+KEYWORD = "keyword"
+"""The attribute of a word in the input."""
 MEMBER = ""
 """The value of a slice that a trace is in or not."""
 
@@ -82,7 +84,8 @@ BUILT_IN = (
 def make_keyword(word: str) -> Attribute:
     """Makes the attribute of inputs with a word of letters and digits."""
     pattern = f"(^|{NO_WORD}){word}({NO_WORD}|$)"
-    return make_member(f"word {word}", f"regexp_matches(input, {quote_text(pattern)}, 'i')")
+    sql = f"regexp_matches(input, {quote_text(pattern)}, 'i')"
+    return Attribute(KEYWORD, f"case when {sql} then {quote_text(word)} end", {word: sql})
 
 
 def make_member(name: str, sql: str, own: Slice | None = None) -> Attribute:

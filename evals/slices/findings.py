@@ -119,9 +119,7 @@ def search_slices(
         fill_rows(db)
         attributes = list_attributes(db, catalog.slices, app)
         words.count_words(db)
-        known = {one.name for one in attributes}
-        found = (make_keyword(word) for word in words.find_keywords(db, len(scored)))
-        attributes += [one for one in found if one.name not in known]
+        attributes += [make_keyword(word) for word in words.find_keywords(db, len(scored))]
         fill_attributes(db, attributes)
         findings = find_all(db, catalog, app, attributes, scored)
         if findings and len(nights) < TREND:
@@ -216,7 +214,7 @@ def describe_slice(
 ) -> Finding:
     """Adds the words that mark a slice, its nights, and failing answers to read."""
     predicate = join_predicates(finding.terms)
-    own = {word for term in finding.terms for word in term.attribute.split()}
+    own = {term.value for term in finding.terms}
     marks = [word for word in words.find_marks(db, predicate) if word not in own]
     return replace(
         finding,

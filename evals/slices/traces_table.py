@@ -10,6 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 from evals.slices.attributes import Attribute
+from evals.slices.search import SMALLEST
 from evals.storage.lake import Lake
 from evals.storage.marts import list_mart_files
 from evals.storage.parquet_files import verify_files
@@ -61,7 +62,10 @@ def open_traces(
 def select_nights(
     db: duckdb.DuckDBPyConnection, lake: Lake, app: str, nights: Sequence[date]
 ) -> list[date]:
-    """Selects the newest nights that together have enough traces, oldest first."""
+    """Selects the newest nights that together have enough traces, oldest first.
+
+    Returns none where all have too few for one slice.
+    """
     if not open_traces(db, lake, app, nights):
         return []
     counted = db.execute("select date, count(*) from traces group by all order by 1 desc")
@@ -70,7 +74,7 @@ def select_nights(
         if total < ENOUGH:
             chosen.append(night)
             total += count
-    return sorted(chosen)
+    return sorted(chosen) if total >= 4 * SMALLEST else []
 
 
 def fill_verdicts(db: duckdb.DuckDBPyConnection, scored: Sequence[Scored]) -> None:

@@ -137,19 +137,6 @@ def fisher_p(first: Proportion, second: Proportion) -> float:
     return min(1.0, math.fsum(chance for _, chance in chances if chance <= own * (1 + 1e-7)))
 
 
-def midp_hypergeometric(seen: int, drawn: int, rare: int, rows: int) -> float:
-    """The chance of more rare rows in a part than `seen`, with half of that of as many (mid-p).
-
-    Args:
-        seen: rare rows of the part.
-        drawn: rows of the part.
-        rare: rare rows of the whole.
-        rows: rows of the whole.
-    """
-    chances = Table(drawn, seen, rows, rare).list_chances()
-    return math.fsum(p for k, p in chances if k > seen) + dict(chances)[seen] / 2
-
-
 def mcnemar(only_before: int, only_after: int) -> float:
     """McNemar's exact two-sided p from the two discordant counts of a paired comparison."""
     n = only_before + only_after
@@ -183,35 +170,6 @@ def holm(ps: Sequence[float]) -> list[float]:
         running = max(running, min(1.0, (len(ps) - rank) * ps[i]))
         adjusted[i] = running
     return adjusted
-
-
-def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
-    """Benjamini and Hochberg's q values, in the order given: few false among the found."""
-    order = sorted(range(len(ps)), key=lambda i: ps[i], reverse=True)
-    adjusted, running = [0.0] * len(ps), 1.0
-    for rank, i in enumerate(order):
-        running = min(running, ps[i] * len(ps) / (len(ps) - rank))
-        adjusted[i] = running
-    return adjusted
-
-
-def slice_test(part: Proportion, whole: Proportion) -> float:
-    """Two-sided p of a slice against its complement, by the pooled z test; exact where few.
-
-    Raises:
-        ValueError: the slice is empty or the whole, so it has no complement.
-    """
-    rest = whole.subtract(part)
-    if part.n <= 0 or rest.n <= 0:
-        raise ValueError("a slice is tested against a complement; one of the two is empty")
-    if expects_few(part, rest):
-        table = make_table(part, rest)
-        more = midp_hypergeometric(table.seen, table.drawn, table.rare, table.rows)
-        return min(1.0, 2 * min(more, 1 - more))
-    variance = whole.rate * (1 - whole.rate) * (1 / part.size + 1 / rest.size)
-    if variance == 0:
-        return 1.0
-    return math.erfc(abs(part.rate - rest.rate) / math.sqrt(2 * variance))
 
 
 def kitagawa(groups: Iterable[tuple[float, float, float, float]]) -> Decomposition:

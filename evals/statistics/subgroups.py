@@ -11,7 +11,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.statistics.intervals import ALPHA, NORMAL, normal_quantile, t_quantile
+from evals.statistics.intervals import (
+    ALPHA,
+    ENOUGH,
+    NORMAL,
+    PRIOR_CORRELATION,
+    PRIOR_SESSIONS,
+    effective_n,
+    normal_quantile,
+    t_quantile,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -20,8 +29,6 @@ Bools = NDArray[np.bool_]
 TINY = 1e-18
 PRIOR = 0.01
 """Of a word's count in all texts: how much the prior weighs."""
-SUPPOSED_ICC, SUPPOSED_SESSIONS = 0.1, 30
-"""What sessions are supposed to be like, and how many of them that supposition is worth."""
 LARGEST_Z = 37.0
 
 
@@ -98,14 +105,14 @@ def measure_clusters(failed: Floats, codes: Ints) -> Clusters:
     sizes = np.bincount(codes, minlength=count).astype(float)
     n, rate = len(failed), float(failed.mean()) if len(failed) else 0.0
     if count >= n or count < 2:
-        return Clusters(codes, count, SUPPOSED_ICC, count >= n)
+        return Clusters(codes, count, PRIOR_CORRELATION, count >= n)
     mean_size = float((sizes**2).sum()) / n
     sums = np.bincount(codes, failed - rate, minlength=count)
     spread = rate * (1 - rate) * n
     excess = count / (count - 1) * float((sums**2).sum()) / spread - 1 if spread else 0.0
     icc = max(0.0, excess / (mean_size - 1))
-    weight = count * min(1.0, min(float(failed.sum()), n - float(failed.sum())) / 10)
-    shrunk = (weight * icc + SUPPOSED_SESSIONS * SUPPOSED_ICC) / (weight + SUPPOSED_SESSIONS)
+    weight = count * min(1.0, min(float(failed.sum()), n - float(failed.sum())) / ENOUGH)
+    shrunk = (weight * icc + PRIOR_SESSIONS * PRIOR_CORRELATION) / (weight + PRIOR_SESSIONS)
     return Clusters(codes, count, shrunk, is_single=False)
 
 
@@ -135,20 +142,13 @@ def shrink_evidence(inside: Bools, failed: Floats, clusters: Clusters) -> float:
 
 def find_effective_size(inside: Bools, failed: Floats, clusters: Clusters) -> float:
     """Returns how many independent rows a group is worth, for the interval of its rate."""
-    n = int(inside.sum())
-    if clusters.is_single or n < 2:
+    own, n = failed[inside], int(inside.sum())
+    if clusters.is_single or not n:
         return float(n)
     _, codes = np.unique(clusters.codes[inside], return_inverse=True)
-    sizes = np.bincount(codes).astype(float)
-    if len(sizes) < 2:
-        return 1.0
-    rate, mean_size = float(failed[inside].mean()), float((sizes**2).sum()) / n
-    sums = np.bincount(codes, failed[inside] - rate)
-    spread = rate * (1 - rate) * n
-    shown = len(sizes) / (len(sizes) - 1) * float((sums**2).sum()) / spread if spread else 1.0
-    effect = max(1.0, shown, 1 + (mean_size - 1) * clusters.icc)
-    few = normal_quantile(ALPHA) / t_quantile(len(sizes) - 1, ALPHA) if mean_size > 1 else 1.0
-    return max(1.0, n / effect * few**2)
+    sizes, sums = np.bincount(codes), np.bincount(codes, own - own.mean())
+    passed, squares = n - int(own.sum()), float((sums**2).sum())
+    return effective_n(passed, n, len(sizes), squares, float((sizes**2).sum()))
 
 
 def weigh_words(inside: Floats, outside: Floats) -> Floats:

@@ -30,6 +30,7 @@ def open_duckdb(path: Path | None = None) -> Generator[duckdb.DuckDBPyConnection
     }
     db = duckdb.connect(str(path) if path else ":memory:", config=config)
     try:
+        db.execute("set enable_progress_bar = false")  # it is written to the standard output
         yield db
     finally:
         db.close()

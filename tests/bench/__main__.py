@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.bench import peers
+from tests.bench import peers, slices
 
 CALLS, CONCURRENCY, LATENCY_MS, FAST_MS = 2000, 64, 100, 5
 TRACES = 50_000
@@ -326,6 +326,16 @@ def measure_run_start() -> None:
     print_figure("dagster_start", spent, "s", "bound 2 s", spent / 2)
 
 
+def measure_slices() -> None:
+    """Measures the search of slices over a large night, beside its bound and DuckDB's counting."""
+    spent = slices.time_search()
+    name = f"slices_{slices.TRACES}_traces_{slices.ATTRIBUTES}_attributes"
+    print_figure(name, spent.search, "s", "bound 2 s", spent.search / 2)
+    print_figure("slices_search_cpu", spent.cpu, "s", "bound 2 s", spent.cpu / 2)
+    against = f"DuckDB counting {spent.slices:,} slices of all rows"
+    print_figure("slices_search", spent.search, "s", against, spent.search / spent.counting)
+
+
 def main() -> None:
     """Runs all benchmarks."""
     calls = int(sys.argv[1]) if len(sys.argv) > 1 else CALLS
@@ -333,6 +343,7 @@ def main() -> None:
     measure_run_start()
     measure_import()
     measure_spans()
+    measure_slices()
     measure_runner(calls)
     measure_refusals()
     measure_memory(int(sys.argv[2]) if len(sys.argv) > 2 else TRACES)

@@ -5,12 +5,21 @@ Intervals and tests of significance are tested in tests/evals/statistics.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+import yaml
+
+from evals.pipeline import list_slice_rows
+from evals.slices.attributes import list_attributes, make_keyword
+from evals.slices.catalog_lines import write_line
+from evals.slices.traces_table import TURN
+from evals.specs import Slice
+from evals.specs.load import load_catalog
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -338,3 +347,46 @@ def test_a_broken_promise_fails_the_build_by_name(scratch: Scratch, row: Row, pr
     scratch.fill("scores", row)
     statuses = scratch.build("quality", "--exclude-resource-type", "unit_test")
     assert {name for name, status in statuses.items() if status == "fail"} == {promise}
+
+
+ODD = 'it\'s "1"; -- {{ no }}'
+
+
+def list_attribute_members(scratch: Scratch) -> dict[str, tuple[str, set[str]]]:
+    """Every slice of one attribute that a search looks at: its line, and its traces."""
+    found: dict[str, tuple[str, set[str]]] = {}
+    with duckdb.connect(str(scratch.path)) as database:
+        database.execute(f"create temp view traces as select *, {TURN} from lake.traces")  # noqa: S608 ours
+        attributes = list_attributes(database, [], "chat")
+        for attribute in [*attributes, make_keyword("straße")]:
+            rows = database.execute(
+                f"select try({attribute.expression}), list(trace_id) from traces group by 1"  # noqa: S608 ours
+            ).fetchall()
+            for value, members in rows:
+                if value is not None:
+                    predicate = attribute.write_predicate(value)
+                    taken = [Slice(slice=name, where="true") for name in found]
+                    line = write_line([attribute.name, value], predicate, taken, "chat")
+                    found[yaml.safe_load(line)[0]["slice"]] = (line, set(members))
+    return found
+
+
+def test_the_line_of_a_slice_keeps_its_traces(scratch: Scratch, tmp_path: Path) -> None:
+    """Pasted into the catalog, every slice that a search may find has the same traces."""
+    for n in range(90):
+        odd = json.dumps({ODD: f"{ODD} {n % 2}", "a/b~c": n % 3, "tier": ["free", None][n % 2]})
+        scratch.fill("traces", make_trace(
+            f"t{n:02}", f"s{n // 4}" if n % 9 else None, input="Straße 1 " * (n % 30),
+            output="x" * n * 40, metadata=odd if n % 10 else "not json", prompt_version=f"v{n % 2}",
+            ts=f"2026-10-08T09:{n % 60:02}:00Z",
+        ))  # fmt: skip
+    expected = list_attribute_members(scratch)
+    assert {"a-b-c-1", "turn-2", "turn-3-to-5", "input-length-41-to-160"} <= set(expected)
+    text = "\n".join(line for line, _ in expected.values())
+    (tmp_path / "catalog.yaml").write_text("{}")
+    (tmp_path / "slices.yaml").write_text(text, encoding="utf-8")
+    catalog = load_catalog(tmp_path)
+    scratch.fill("slices", *(row._asdict() for row in list_slice_rows(catalog)))
+    scratch.build_without_errors("slices")
+    kept = {name: list_members(scratch, name) for name in expected}
+    assert kept == {name: members for name, (_, members) in expected.items()}

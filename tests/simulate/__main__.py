@@ -1,4 +1,4 @@
-"""Simulates what the docs promise of the board's alarms; prints one JSON object a line."""
+"""Simulates what the docs promise of alarms and slices; prints one JSON object a line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 
 from tests.simulate import intervals, promises
+from tests.simulate.slices import SliceWorld, measure_world
 from tests.simulate.worlds import Change, World
 
 QUIET = 0.03
@@ -34,6 +35,25 @@ DROPS: dict[str, tuple[World, Change]] = {
     "+15 in one dimension, n 200": (World(traces=200), Change((2,), 0.15, 60)),
     "+15 from night 20, n 200": (World(traces=200), Change((2,), 0.15, 20)),
 }
+SLICED = {
+    "no slice, fails 10%": SliceWorld(),
+    "no slice, fails 2%": SliceWorld(fails=0.02),
+    "no slice, fails 0.5%": SliceWorld(fails=0.005),
+    "no slice, sessions of 10, correlation .3": SliceWorld(session=10, correlation=0.3),
+    "no slice, the same with attributes of sessions": SliceWorld(
+        session=10, correlation=0.3, shares_attributes=True
+    ),
+    "no slice, sessions of 50 with attributes": SliceWorld(
+        session=50, correlation=0.3, shares_attributes=True
+    ),
+    "+20, one attribute, a quarter": SliceWorld(planted=1, by=0.2),
+    "+20, one attribute, a tenth": SliceWorld(planted=1, by=0.2, values=10),
+    "+20, two attributes, a sixteenth": SliceWorld(planted=2, by=0.2),
+    "+10, one attribute, a quarter": SliceWorld(planted=1, by=0.1),
+    "+10, one attribute, a tenth": SliceWorld(planted=1, by=0.1, values=10),
+    "+10, two attributes, a sixteenth": SliceWorld(planted=2, by=0.1),
+}
+"""Nights of 5,000 scored traces, with a slice that fails more or without one."""
 LASTING = {
     "+6, n 200": (200, 0.06),
     "+6, n 1000": (1000, 0.06),
@@ -67,22 +87,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.simulate", description=__doc__)
     parser.add_argument("--boards", type=int, default=1000, help="boards without a change")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--only", choices=("alarms", "slices"), help="half of the figures")
     given = parser.parse_args()
-    few = max(1, given.boards // 5)
+    if given.only != "alarms":
+        print_slices(given.seed, max(1, given.boards // 10))
+    if given.only != "slices":
+        print_alarms(given.seed, given.boards)
+
+
+def print_slices(seed: int, nights: int) -> None:
+    """Prints what the search of slices confirms in each world."""
+    for name, world in SLICED.items():
+        found = measure_world(world, seed, nights)
+        print_figure(about="slices confirmed in a night", world=name, **found._asdict())
+
+
+def print_alarms(seed: int, boards: int) -> None:
+    """Prints what the alarms do in each world."""
+    few = max(1, boards // 5)
     print_figure(about="pages of a single failing trace", n=promises.count_pages_of_one_trace())
-    print_intervals(given.seed, 5 * given.boards)
+    print_intervals(seed, 5 * boards)
     for name, (world, first) in NULL.items():
-        share = promises.share_falsely_paged(world, given.seed, given.boards, first)
+        share = promises.share_falsely_paged(world, seed, boards, first)
         print_figure(about="boards that page falsely in 90 nights", world=name, share=share)
     for name, (world, change) in DROPS.items():
         alone = replace(world, spread=QUIET, nights=100)
-        delay = promises.measure_delay(alone, change, given.seed, few)
+        delay = promises.measure_delay(alone, change, seed, few)
         print_figure(about="nights until a drop pages", drop=name, **delay._asdict())
     for name, (traces, by) in LASTING.items():
         world = World(traces=traces, applications=1, nights=146)
         lasting, over = Change((2,), by, 60), Change((2,), by, 60, 90)
-        opened, still = promises.share_remembered(world, lasting, given.seed, few, 60)
-        nights = promises.measure_recovery(replace(world, nights=125), over, given.seed, few)
+        opened, still = promises.share_remembered(world, lasting, seed, few, 60)
+        nights = promises.measure_recovery(replace(world, nights=125), over, seed, few)
         print_figure(
             about="a drop that lasts", drop=name, opened=opened, open_60_nights_later=still,
             nights_until_a_recovery_is_seen=nights,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulate import intervals, promises
+from tests.simulate.slices import SliceWorld, measure_world
 from tests.simulate.worlds import Change, World
 
 
@@ -39,3 +40,12 @@ def test_a_budget_stop_shows_the_rate_of_all_answers() -> None:
     stopped = intervals.stop_budget(1000, 0.25, seed=3, nights=500)
     assert abs(stopped.rate - intervals.TRUE) <= 0.002
     assert stopped.coverage >= 0.93
+
+
+def test_a_slice_is_found_and_chance_is_not() -> None:
+    """In a few nights of 5,000 traces every slice of 20 points is found, and none without one."""
+    found = measure_world(SliceWorld(planted=2, by=0.2), seed=3, nights=4)
+    assert (found.found, found.false) == (1, 0)
+    clustered = SliceWorld(session=10, correlation=0.3, shares_attributes=True)
+    for world in (SliceWorld(fails=0.02), clustered):
+        assert measure_world(world, seed=3, nights=4).false == 0

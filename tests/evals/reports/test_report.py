@@ -209,17 +209,6 @@ def test_a_night_of_nothing_reads_well() -> None:
     assert body["sentence"] == "Not measured: no evaluator covers this application's traces."
 
 
-def test_bad_slices_are_found_and_noise_is_not() -> None:
-    """Of forty slices the planted one is reported, with its excess over the whole."""
-    noise = [make_rate(37 + i % 4, 13 - i % 4, slice=f"s{i:02}") for i in range(39)]
-    body = build_valid(
-        replace(BASE, rates=[make_rate(1520, 480), *noise, make_rate(20, 40, slice="planted")])
-    )
-    assert [s["slice"] for s in body["slices"]] == ["planted"]
-    assert body["slices"][0]["excess"] == pytest.approx(0.76 - 1 / 3)
-    assert body["slices"][0]["q"] < 0.001
-
-
 def test_the_order_of_rows_changes_no_byte() -> None:
     """The same rows in any order are the same report, version included."""
     parts = [make_rate(20 + i, 20, slice=f"s{i}", session_ss=0.1 * i, sessions=7) for i in range(9)]

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.reports.decide.measurements import Measurement, measure_night, weigh_row
-from evals.reports.decide.rows import CauseRate, Rate, read_row, read_rows
+from evals.reports.decide.measurements import Measurement, measure_night
+from evals.reports.decide.rows import CauseRate, read_rows
 from evals.reports.decide.shifts import Cell, Fields, tally_fields
 from evals.reports.pages.night import render_night
 from evals.reports.pooling import PooledResult, pool_reports
@@ -31,7 +31,6 @@ from evals.statistics import (
     Weights,
     compare_rates,
     pool_proportions,
-    slice_test,
     weigh_proportion,
     wilson_interval,
 )
@@ -149,32 +148,6 @@ def test_the_detectable_effect_is_detected_with_its_power() -> None:
     assert 0.72 <= sum(powers) / 2 <= 0.9
 
 
-SLICED = (
-    Stratum(4500, 0.95, 0.03, "a"),
-    Stratum(4500, 0.95, 0.03, "b"),
-    Stratum(500, 0.6, 0.3, "a"),
-    Stratum(500, 0.6, 0.03, "b"),
-)
-"""Both slices pass 91.5% of their traces; one slice's bad traces are sampled ten times denser."""
-
-
-def test_slices_are_tested_by_the_rates_of_all_traces() -> None:
-    """Two equal slices differ about as often as by chance; by raw counts nearly always."""
-    rng = np.random.default_rng(3)
-    by_chance = raw = 0
-    for _ in range(REPEATED):
-        a, b = (tuple(stratum for stratum in SLICED if stratum.slice == name) for name in "ab")
-        part, rest = draw_row(rng, a), draw_row(rng, b)
-        whole = merge_rows(part, rest)
-        sides = [weigh_row(read_row(Rate, row)) for row in (part, whole)]
-        by_chance += slice_test(*sides) < 0.05
-        raw += slice_test(count_equally(part), count_equally(whole)) < 0.05
-        complement = sides[1].subtract(sides[0])
-        assert complement.rate == pytest.approx(count_equally(rest).rate)
-    assert 0.02 <= by_chance / REPEATED <= 0.075
-    assert raw / REPEATED > 0.9
-
-
 def merge_rows(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     """Merges two rows of different traces into the row of both."""
     (p, f), (q, g) = list_counts(first), list_counts(second)
@@ -202,20 +175,6 @@ def sum_squared_passes(row: dict[str, Any]) -> float:
         return row["scored_weight_squares"] * share
     spread = row["weighted_variance"] * row["scored_weight"] ** 2 * (n - 1) / n
     return (spread - share**2 * row["scored_weight_squares"]) / (1 - 2 * share)
-
-
-def test_a_bad_slice_of_an_unequal_sample_is_detected_and_marked() -> None:
-    """Its rate is that of all its traces, and is marked as weighted."""
-    rng = np.random.default_rng(5)
-    good = draw_row(rng, NOW, slice="tier=good")
-    bad = draw_row(rng, [Stratum(1500, 0.6, 0.05), Stratum(500, 0.4, 0.4)], slice="tier=bad")
-    whole = {**merge_rows(good, bad), "slice": "all"}
-    body = build(replace(draw_night(rng), rates=[whole, good, bad]))
-    jsonschema.validate(body, load_schema())
-    (result,) = body["slices"]
-    assert (result["slice"], result["weighted"]) == ("tier=bad", True)
-    assert result["rate"] == pytest.approx(bad["weighted_rate"])
-    assert result["parent_rate"] == pytest.approx(whole["weighted_rate"])
 
 
 def test_weighted_figures_are_marked_everywhere() -> None:

@@ -17,13 +17,11 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import (
     confint_proportions_2indep,
     proportion_confint,
-    proportions_ztest,
 )
 
 from evals.statistics import (
     Agreement,
     Proportion,
-    benjamini_hochberg,
     compare_rates,
     effective_n,
     fisher_p,
@@ -31,12 +29,10 @@ from evals.statistics import (
     kitagawa,
     mcnemar,
     mde,
-    midp_hypergeometric,
     needed_n,
     pool_proportions,
     post_stratified,
     rogan_gladen,
-    slice_test,
     standard_errors,
     t_quantile,
     wilson_interval,
@@ -188,25 +184,6 @@ def test_one_failing_trace_is_no_change() -> None:
     assert d.high == 0
 
 
-@pytest.mark.parametrize(
-    ("counts", "p"), [((9, 20, 100, 1000), 2.5837e-5), ((3, 20, 20, 1000), 0.003373)]
-)
-def test_midp_vectors(counts: tuple[int, int, int, int], p: float) -> None:
-    """The mid-p of a part has the published figures."""
-    assert midp_hypergeometric(*counts) == pytest.approx(p, rel=2e-4)
-
-
-def test_a_small_slice_is_tested_exactly() -> None:
-    """Slices of a night that nearly always passes are rarely called worse by chance."""
-    rng = np.random.default_rng(5)
-    found = 0
-    for _ in range(400):
-        part, rest = rng.binomial(25, 0.02), rng.binomial(1000, 0.02)
-        sides = Proportion(25 - part, 25), Proportion(1025 - part - rest, 1025)
-        found += slice_test(*sides) < 0.05
-    assert found / 400 < 0.06
-
-
 def test_nights_that_differ_widen_their_pooled_interval() -> None:
     """With an sd of .02 between seven nights the pooled interval covers about 95 in 100."""
     rng = np.random.default_rng(4)
@@ -258,21 +235,6 @@ def test_needed_rows_detect_the_drop(before: int) -> None:
 def test_adjusted_ps_by_holm_are_statsmodels(values: list[float]) -> None:
     """Holm gives statsmodels' figures in the order given."""
     assert holm(values) == pytest.approx(multipletests(values, method="holm")[1], abs=1e-12)
-
-
-@given(ps)
-def test_adjusted_ps_by_benjamini_and_hochberg_are_statsmodels(values: list[float]) -> None:
-    """Benjamini-Hochberg gives statsmodels' figures in the order given."""
-    expected = multipletests(values, method="fdr_bh")[1]
-    assert benjamini_hochberg(values) == pytest.approx(expected, abs=1e-12)
-
-
-def test_slice_is_tested_against_its_complement() -> None:
-    """The slice test is the pooled z test of the slice and the rest."""
-    expected = proportions_ztest([60, 140], [100, 200])[1]
-    assert slice_test(Proportion(60, 100), Proportion(200, 300)) == pytest.approx(expected)
-    with pytest.raises(ValueError, match="complement"):
-        slice_test(Proportion(5, 9), Proportion(5, 9))
 
 
 def test_a_shift_of_mix_is_not_a_change_of_rate() -> None:
