@@ -87,17 +87,36 @@ class Undamaged(NamedTuple):
     """A sentence for each file that another night needs and that is damaged."""
 
 
-def leave_out_damaged(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> Undamaged:
-    """Leaves out the nights that need a damaged file, so that the others go on."""
+def leave_out_damaged(
+    lake: Lake, catalog: Catalog, nights: Sequence[date], *, only_due: bool = True
+) -> Undamaged:
+    """Leaves out the nights that need a damaged file, so that the others go on.
+
+    Args:
+        lake: the home.
+        catalog: the catalog.
+        nights: the nights.
+        only_due: whether nights that are not due are evaluated no more, and need nothing.
+    """
     from evals.repair import needed_files
 
     intact: list[date] = []
     lost: dict[str, None] = {}
     for night in nights:
-        found = needed_files.find_lost(lake, catalog, night)
+        found = needed_files.find_lost(lake, catalog, night, only_due=only_due)
         lost |= dict.fromkeys(found)
         intact += [] if found else [night]
     return Undamaged(intact, list(lost))
+
+
+def group_runs(lake: Lake, catalog: Catalog, nights: Sequence[date]) -> list[tuple[date, date]]:
+    """Returns the ranges of nights that can share a run.
+
+    A night that needs a damaged file has a run of its own, which fails and names the file.
+    """
+    intact = leave_out_damaged(lake, catalog, nights).nights
+    alone = [(night, night) for night in nights if night not in intact]
+    return sorted([*night_state.group_consecutive(intact), *alone])
 
 
 def claim_home(lake: Lake, catalog: Catalog) -> None:

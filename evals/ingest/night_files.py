@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from evals.records import Trace
 from evals.storage.files import choose_temporary_path, rename_whole
 from evals.storage.lake import Lake, require_safe_name
-from evals.storage.parquet_files import open_parquet_writer
+from evals.storage.parquet_files import TableWriter
 from evals.storage.tables import build_schema, to_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
 ROW_GROUP = 32 * 2**20
 """Bytes of one night that are buffered before they are written."""
@@ -57,7 +56,7 @@ class NightFiles:
         self.rows: Counter[date] = Counter()
         self.buffers: dict[date, list[pa.Table]] = {}
         self.bytes: Counter[date] = Counter()
-        self.writers: dict[date, pq.ParquetWriter] = {}
+        self.writers: dict[date, TableWriter] = {}
         self.parts: list[tuple[Path, Path]] = []
 
     def __enter__(self) -> Self:
@@ -159,7 +158,7 @@ class NightFiles:
 
         return cast("Any", pa.scalar)(self.constant.get(field.name), field.type)
 
-    def open_writer(self, night: date) -> pq.ParquetWriter:
+    def open_writer(self, night: date) -> TableWriter:
         """Returns the open file of a night; closes another one if too many are open."""
         if night not in self.writers:
             if len(self.writers) >= MAX_OPEN:
@@ -167,11 +166,11 @@ class NightFiles:
             self.writers[night] = self.create_file(night)
         return self.writers[night]
 
-    def create_file(self, night: date) -> pq.ParquetWriter:
+    def create_file(self, night: date) -> TableWriter:
         """Creates a file of a night under a temporary name."""
         folder = self.lake.locate_partition(self.table, night)
         part = sum(path.parent == folder for _, path in self.parts)
         name = f"{require_safe_name(self.name)}{f'.{part}' if part else ''}.parquet"
         aside = choose_temporary_path(folder / name)
         self.parts.append((aside, folder / name))
-        return open_parquet_writer(aside, build_schema(Trace), use_dictionary=DICTIONARY_COLUMNS)
+        return TableWriter(aside, build_schema(Trace), use_dictionary=DICTIONARY_COLUMNS)

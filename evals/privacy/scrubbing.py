@@ -21,7 +21,7 @@ from evals.records import JsonLike
 from evals.storage.checksums import renew_checksum
 from evals.storage.files import replace
 from evals.storage.lake import LakeError
-from evals.storage.parquet_files import write_parquet
+from evals.storage.parquet_files import require_both_ends, write_parquet
 from evals.traces.files.streams import GZIP, ZSTD, open_zstd
 
 if TYPE_CHECKING:
@@ -164,6 +164,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pyarrow.Tabl
     """Reads a Parquet file, or some of its columns."""
     import pyarrow.parquet as pq
 
+    require_both_ends(path)
     with name_damaged_file(path), path.open("rb") as file:
         return pq.read_table(  # pyright: ignore[reportUnknownMemberType]  # a stub's gap
             file,
@@ -207,6 +208,7 @@ def has_any_value(path: Path, wanted: Mapping[str, Iterable[str]]) -> bool:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    require_both_ends(path)
     with name_damaged_file(path):
         columns = set(pq.read_schema(path).names)  # pyright: ignore[reportUnknownMemberType]  # a stub's gap
     named = [name for name in wanted if name in columns]

@@ -22,7 +22,8 @@ from evals.storage.documents.inbox_stamps import read_stamps
 from evals.storage.documents.tombstones import read_tombstones
 from evals.storage.errors import DamagedFileError
 from evals.storage.lake import Lake
-from evals.storage.parquet_files import has_both_ends, read_rows, stream_rows
+from evals.storage.parquet_checksums import has_both_ends
+from evals.storage.parquet_files import read_rows, stream_rows
 from evals.storage.refused_rows import list_refused_files, locate_refused
 from evals.traces.files.streams import file_sha
 

@@ -67,7 +67,8 @@ DOCUMENTS: Mapping[str, Read] = {
     "label_batches.json": lambda lake, name: label_batches.read_label_batches(lake),
     "label_arrivals.json": lambda lake, name: label_batches.read_arrivals(lake),
     "incident_decisions.json": lambda lake, name: incident_decisions.read_every_decision(lake),
-    "forgotten.json": lambda lake, name: tombstones.read_tombstones(lake),
+    tombstones.NAME: lambda lake, name: lake.read_document(name, tombstones.parse_tombstones),
+    tombstones.COPY: lambda lake, name: lake.read_document(name, tombstones.parse_tombstones),
     "schema.json": lambda lake, name: lake.is_open(),
     "batches": lambda lake, name: batch_jobs.read_job(lake, Path(name).stem),
 }
@@ -159,6 +160,9 @@ def find_missing(lake: Lake) -> Iterator[Damage]:
     from evals.repair.mending import list_missing_parts
 
     expected: list[Path] = []
+    batches: list[Path] = []
+    if lake.store.find_entry(tombstones.COPY):
+        expected.append(lake.store.path(tombstones.NAME))
     try:
         for night in list_stored_nights(lake):
             state = read_state(lake, night)
@@ -172,11 +176,12 @@ def find_missing(lake: Lake) -> Iterator[Damage]:
                 for name, version in own.items()
             ]
         expected += [path for paths in find_damaged(lake).values() for path in paths]
-        expected += find_damaged_batches(lake)
+        batches = list(find_damaged_batches(lake))
+        expected += batches
         expected += list_missing_parts(lake)
     except DamagedFileError:  # of the file itself, which has its own sentence
         return
     for path in dict.fromkeys(expected):
-        if not path.exists():
+        if not path.exists() or (path in batches and not path.stat().st_size):
             name = name_file(path)
             yield Damage(name, str(explain_damage(path)), not find_kind(name).is_derived)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from evals.labels.label_files import find_touched_nights
@@ -11,6 +11,7 @@ from evals.specs import Catalog
 from evals.storage.damage import explain_damage, report, set_aside
 from evals.storage.documents import label_batches
 from evals.storage.documents.label_batches import Arrival
+from evals.storage.documents.tombstones import read_tombstones
 from evals.storage.errors import DamagedFileError
 from evals.storage.label_records import ARRIVALS, LABELS, list_batch_files, read_rows
 from evals.storage.lake import Lake
@@ -80,7 +81,7 @@ def restore_batches(lake: Lake) -> None:
 
 
 def find_damaged_batches(lake: Lake) -> Iterator[Path]:
-    """Yields the files of batches that cannot be read, and of those that are missing."""
+    """Yields the files of batches that cannot be read, are missing, or have lost every row."""
     files = list_batch_files(lake)
     present = {path.stem for path in files}
     for path in files:
@@ -91,3 +92,22 @@ def find_damaged_batches(lake: Lake) -> Iterator[Path]:
     for name, nights in label_batches.read_label_batches(lake).items():
         if nights and name not in present:
             yield lake.store.path(f"{LABELS}/{name}.jsonl")
+    yield from find_emptied(lake)
+
+
+def find_emptied(lake: Lake, night: date | None = None) -> Iterator[Path]:
+    """Yields the empty files of batches that are about nights, or about one.
+
+    Only a file of an older version may be empty: the others end with a checksum. An erasure may
+    have emptied it, so that where there was one nothing can be concluded.
+    """
+    forgotten = read_tombstones(lake)
+    if forgotten.traces or forgotten.users:
+        return
+    sizes: dict[str, dict[Path, int]] = {}
+    for path in list_batch_files(lake):
+        sizes.setdefault(path.stem, {})[path] = path.stat().st_size
+    for name, nights in label_batches.read_label_batches(lake).items():
+        own = sizes.get(name, {})
+        if nights and night in (None, *nights) and own and not any(own.values()):
+            yield next(iter(own))

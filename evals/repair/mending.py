@@ -19,10 +19,11 @@ from evals.storage.documents.batch_jobs import list_job_tags, read_job
 from evals.storage.documents.carried_turns import read_carried
 from evals.storage.documents.departures import read_departures
 from evals.storage.documents.review_queues import list_queue_nights, read_review_queue
-from evals.storage.documents.tombstones import read_tombstones
+from evals.storage.documents.tombstones import mend_tombstones, read_tombstones
 from evals.storage.errors import DamagedFileError
 from evals.storage.lake import Lake
-from evals.storage.parquet_files import has_both_ends, verify_files
+from evals.storage.parquet_checksums import has_both_ends
+from evals.storage.parquet_files import verify_files
 from evals.storage.report_files import ReportVersion, locate_report_file
 
 ADMITTED = ("traces", "quarantine")
@@ -44,6 +45,7 @@ def mend_home(lake: Lake, catalog: Catalog) -> list[str]:
 
     The nights of a file that was made again are due.
     """
+    mend_tombstones(lake)
     if not lake.list_nights("staged"):
         return []
     closed = read_tombstones(lake).nights

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from evals.repair.inbox_record import mend_file
+from evals.repair.label_record import find_emptied
 from evals.runs.night_locks import explain_pending, list_answer_versions
 from evals.specs import Catalog
 from evals.storage.damage import explain_damage
@@ -21,14 +22,14 @@ from evals.storage.parquet_files import verify_files
 from evals.storage.refused_rows import locate_refused
 
 
-def find_lost(lake: Lake, catalog: Catalog, night: date) -> list[str]:
-    """Returns a sentence for each damaged file that a night which is due needs."""
+def find_lost(lake: Lake, catalog: Catalog, night: date, *, only_due: bool = True) -> list[str]:
+    """Returns a sentence for each damaged file that a night needs, which only due ones do."""
     try:
-        if explain_pending(lake, catalog, night) is None:
+        if only_due and explain_pending(lake, catalog, night) is None:
             return []
     except DamagedFileError as error:
         return [str(error)]
-    lost: list[str] = []
+    lost = [str(explain_damage(path)) for path in find_emptied(lake, night)]
     for path in list_needed(lake, night):
         try:
             read_whole(path)

@@ -17,7 +17,15 @@ from evals.storage.file_kinds import find_kind
 LOG = logging.getLogger("andon.home")
 """Takes a sentence for each damaged file that stops nothing; a command prints them."""
 ASIDE = ".damaged-"
-READING_ERRORS = (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError)
+READING_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    IndexError,
+    NotImplementedError,
+)
 """What parsing a damaged file raises; pyarrow's and pydantic's errors are of these classes."""
 
 
@@ -35,8 +43,17 @@ def name_file(path: Path) -> str:
 def explain_damage(path: Path) -> DamagedFileError:
     """Returns the error of a damaged or missing file."""
     kind = find_kind(name_file(path))
-    state = "is damaged" if path.exists() else "is missing"
-    return DamagedFileError(path, f"{path} {state}; {kind.loss}; {kind.remedy}")
+    if path.exists():
+        return DamagedFileError(path, f"{path} is damaged; {kind.loss}; {kind.remedy}")
+    return DamagedFileError(path, f"{path} is missing; {kind.loss}; {omit_deletion(kind.remedy)}")
+
+
+def omit_deletion(remedy: str) -> str:
+    """Returns the remedy for a file that is gone, so that there is nothing to delete."""
+    before, _, after = remedy.partition("delete it")
+    if after.startswith(" and "):
+        return before + after.removeprefix(" and ")
+    return before.removesuffix(", or ")
 
 
 def set_aside(path: Path, more: str = "") -> Path:

@@ -123,7 +123,7 @@ KINDS = (
         f"{BACKUP}, or delete it if each model name was only ever served by one",
     ),
     FileKind(
-        r"forgotten\.json",
+        r"forgotten(\.copy)?\.json",
         "who was forgotten is unknown, and nothing may be imported until it is there again",
         f"{BACKUP}, or delete it and repeat each `andon forget`",
     ),

@@ -67,6 +67,14 @@ def open_temporary(temporary: Path, *, restricted: bool = False) -> BinaryIO:
     return os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb")
 
 
+def replace_end(temporary: Path, start: int, data: bytes) -> None:
+    """Replaces what a temporary file has from a position on."""
+    with require_temporary(temporary).open("r+b") as file:
+        file.seek(start)
+        file.write(data)
+        file.truncate()
+
+
 def require_temporary(path: Path) -> Path:
     """Returns the path if it is temporary: nothing is written where a reader looks.
 

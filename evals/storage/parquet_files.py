@@ -9,7 +9,7 @@ import contextlib
 import functools
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from evals.storage.arrow_columns import build_array
 from evals.storage.damage import detect_damage, explain_damage
@@ -20,6 +20,7 @@ from evals.storage.files import (
     require_temporary,
     was_written,
 )
+from evals.storage.parquet_checksums import add_checksums, has_both_ends, verify_content
 from evals.storage.store import FileState, read_file_states
 from evals.storage.tables import build_records, build_schema, to_table
 
@@ -43,7 +44,7 @@ RowFilter = tuple[str, Collection[str]]
 class RecordWriter:
     """Writes records into one Parquet file, a batch in memory at a time."""
 
-    def __init__(self, record: type, file: pq.ParquetWriter) -> None:
+    def __init__(self, record: type, file: TableWriter) -> None:
         self.record, self.file = record, file
         self.batch: list[object] = []
 
@@ -65,7 +66,7 @@ def open_record_writer(record: type, path: Path) -> Generator[RecordWriter]:
     """Replaces a file by the records that are added; an error changes nothing."""
     with (
         prepare_replacement(path) as temporary,
-        open_parquet_writer(temporary, build_schema(record)) as file,
+        TableWriter(temporary, build_schema(record)) as file,
     ):
         writer = RecordWriter(record, file)
         yield writer
@@ -76,26 +77,48 @@ def write_parquet(path: Path, rows: pa.Table) -> None:
     """Replaces a file by an Arrow table."""
     with (
         prepare_replacement(path) as temporary,
-        open_parquet_writer(temporary, rows.schema) as file,
+        TableWriter(temporary, rows.schema) as file,
     ):
         file.write_table(rows)
 
 
-def open_parquet_writer(
-    temporary: Path, schema: pa.Schema, use_dictionary: bool | list[str] = True
-) -> pq.ParquetWriter:
-    """Opens a temporary Parquet file to write it by row groups."""
-    import pyarrow.parquet as pq
+class TableWriter:
+    """Writes Arrow tables into a temporary Parquet file, which has checksums once it is closed."""
 
-    if is_restricted(temporary):
-        open_temporary(temporary).close()
-    return pq.ParquetWriter(
-        require_temporary(temporary),
-        schema,
-        compression=CODEC,
-        write_page_checksum=True,
-        use_dictionary=use_dictionary,  # pyright: ignore[reportArgumentType] # or names of columns
-    )
+    def __init__(
+        self, temporary: Path, schema: pa.Schema, use_dictionary: bool | list[str] = True
+    ) -> None:
+        import pyarrow.parquet as pq
+
+        if is_restricted(temporary):
+            open_temporary(temporary).close()
+        self.temporary = require_temporary(temporary)
+        self.file = pq.ParquetWriter(
+            temporary,
+            schema,
+            compression=CODEC,
+            write_page_checksum=True,
+            use_dictionary=use_dictionary,  # pyright: ignore[reportArgumentType] # or names of columns
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Closes the file; after an error it is not completed."""
+        if kind is None:
+            self.close()
+        else:
+            self.file.close()
+
+    def write_table(self, rows: pa.Table, row_group_size: int | None = None) -> None:
+        """Writes rows as row groups."""
+        self.file.write_table(rows, row_group_size)
+
+    def close(self) -> None:
+        """Completes the file."""
+        self.file.close()
+        add_checksums(self.temporary)
 
 
 def read_records(record: type[R], path: Path) -> list[R]:
@@ -107,6 +130,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """Reads the rows of a file; opening a DuckDB connection would take longer."""
     import pyarrow.parquet as pq
 
+    require_both_ends(path)
     with path.open("rb") as file, detect_damage(path):
         # One thread: these files are small, and Arrow's pool may abort a process that ends at once.
         rows = pq.read_table(  # pyright: ignore[reportUnknownMemberType] # a bare `list` in its stubs
@@ -115,24 +139,28 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         return rows.to_pylist()
 
 
+def require_both_ends(path: Path) -> None:
+    """Checks both ends of a file before it is read: Arrow takes a damaged footer for another one.
+
+    Raises:
+        DamagedFileError: an end is damaged.
+    """
+    if not has_both_ends(path):
+        raise explain_damage(path)
+
+
 def open_verified(path: Path, buffer_size: int = 0) -> pq.ParquetFile:
-    """Opens a Parquet file whose checksums are verified as it is read."""
+    """Opens a Parquet file whose checksums are verified as it is read.
+
+    Raises:
+        DamagedFileError: an end is damaged.
+    """
     import pyarrow.parquet as pq
 
+    require_both_ends(path)
     return pq.ParquetFile(
         path, pre_buffer=False, buffer_size=buffer_size, page_checksum_verification=True
     )
-
-
-MAGIC = b"PAR1"
-
-
-def has_both_ends(path: Path) -> bool:
-    """Whether a file begins and ends as Parquet does: it is not cut short and no other content."""
-    with path.open("rb") as file:
-        begin = file.read(len(MAGIC))
-        file.seek(max(0, path.stat().st_size - len(MAGIC)))
-        return begin == file.read() == MAGIC and path.stat().st_size > 2 * len(MAGIC)
 
 
 def verify_files(paths: Iterable[Path]) -> None:
@@ -156,8 +184,11 @@ def verify_file(path: Path, state: FileState) -> None:
     Raises:
         DamagedFileError: it is damaged.
     """
-    if not has_both_ends(path):
+    is_intact = verify_content(path)
+    if is_intact is False:
         raise explain_damage(path)
+    if is_intact:
+        return
     with detect_damage(path), open_verified(path) as opened:
         file: Any = opened  # whose stubs have a bare `list`
         for group in range(file.num_row_groups):

@@ -13,7 +13,12 @@ from typing import NamedTuple
 from evals.records import Refusal
 from evals.storage.damage import detect_damage
 from evals.storage.lake import Lake
-from evals.storage.parquet_files import read_records, verify_files, write_parquet
+from evals.storage.parquet_files import (
+    read_records,
+    require_both_ends,
+    verify_files,
+    write_parquet,
+)
 from evals.storage.queries import open_duckdb, quote_text
 from evals.storage.tables import to_table
 
@@ -49,6 +54,7 @@ def count_unplaced(lake: Lake, sha: str) -> int:
     path = locate_refused(lake, sha)
     if not path.exists():
         return 0
+    require_both_ends(path)
     with detect_damage(path):
         rows = pq.read_table(  # pyright: ignore[reportUnknownMemberType] # a bare `list` in its stubs
             path, columns=["app", "date"], page_checksum_verification=True

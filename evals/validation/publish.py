@@ -19,7 +19,7 @@ from evals.records import AnswerStatus, Refusal, Trace
 from evals.specs import Catalog
 from evals.storage.files import link_temporary, prepare_replacement
 from evals.storage.lake import Lake
-from evals.storage.parquet_files import open_parquet_writer
+from evals.storage.parquet_files import TableWriter, require_both_ends
 from evals.storage.tables import build_records, build_schema
 from evals.traces.files.streams import MAX_STORED
 from evals.traces.rows.statuses import derive_status, read_row_error
@@ -115,6 +115,7 @@ def write_traces(
         return
     name = source.path.stem if source.night == night else f"{source.path.stem}.after"
     path = lake.locate_partition("traces", night) / f"{name}.parquet"
+    require_both_ends(source.path)
     metadata = pq.read_metadata(source.path)  # pyright: ignore[reportUnknownMemberType]  # a stub's gap
     whole = passed.all() and len(own) == metadata.num_rows
     whole &= "status" in metadata.schema.names or (own["status"] == "ok").all()
@@ -123,7 +124,7 @@ def write_traces(
             link_temporary(source.path, aside)
         else:
             chosen = own.loc[passed]
-            with open_parquet_writer(aside, build_schema(Trace)) as writer:
+            with TableWriter(aside, build_schema(Trace)) as writer:
                 for table, at in read_row_groups(source.path, chosen):
                     writer.write_table(add_turns(add_status(table), chosen["turn"].iloc[at]))
     yield path

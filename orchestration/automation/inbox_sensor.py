@@ -18,9 +18,9 @@ from evals.records import digest
 from evals.runs import night_locks
 from evals.sources import locations
 from evals.specs import Catalog
-from evals.storage import night_state
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.inbox_stamps import FileStamp, read_stamps
+from evals.storage.errors import DamagedFileError
 from evals.storage.lake import Lake
 from orchestration.automation.jobs import NIGHTLY
 from orchestration.runtime.deployment import Deployment
@@ -119,9 +119,13 @@ def inspect_file(
 
 
 def list_due_ranges(lake: Lake, catalog: Catalog, now: datetime) -> list[DueRange]:
-    """Lists the ranges of consecutive nights that are due."""
+    """Lists the ranges of nights that are due and can share a run."""
     begun = night_locks.list_begun_nights(lake, catalog, now)
-    pending = pipeline.find_due_nights(lake, catalog, begun)
+    try:
+        pending = pipeline.find_due_nights(lake, catalog, begun)
+    except DamagedFileError:
+        pipeline.mend_home(lake, catalog)
+        pending = pipeline.find_due_nights(lake, catalog, begun)
     return [
         DueRange(
             first,
@@ -130,7 +134,7 @@ def list_due_ranges(lake: Lake, catalog: Catalog, now: datetime) -> list[DueRang
                 [night_locks.digest_inputs(lake, catalog, n) for n in pending if first <= n <= last]
             ),
         )
-        for first, last in night_state.group_consecutive(pending)
+        for first, last in pipeline.group_runs(lake, catalog, pending)
     ]
 
 

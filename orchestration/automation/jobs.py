@@ -9,7 +9,6 @@ import dagster as dg
 
 from evals import pipeline
 from evals.runs import night_locks
-from evals.storage import night_state
 from orchestration.runtime.deployment import Deployment
 from orchestration.runtime.run_tags import build_range_tags
 
@@ -48,11 +47,12 @@ def build_schedule(deployment: Deployment) -> dg.ScheduleDefinition:
         older = [
             night for night in night_locks.list_begun_nights(lake, catalog, now) if night < last
         ]
+        pipeline.mend_home(lake, catalog)
         due = pipeline.find_due_nights(lake, catalog, older)
         key = now.date().isoformat()
         return [
             dg.RunRequest(run_key=f"{begin}-{end}-{key}", tags=build_range_tags(begin, end))
-            for begin, end in night_state.group_consecutive([*due, last])
+            for begin, end in pipeline.group_runs(lake, catalog, [*due, last])
         ]
 
     return every_night

@@ -72,12 +72,14 @@ def backfill(
     if dry_run:
         print_plan(settings, chosen, evaluator or None, probe=probe, as_json=as_json)
         sys.exit(INFRASTRUCTURE if broken else DONE)
-    pipeline.prepare_home(lake, catalog, datetime.now(UTC))
+    lost = pipeline.prepare_home(lake, catalog, datetime.now(UTC))
     move_locks(lake, catalog, chosen, evaluator or None)
     due = pipeline.find_due_nights(lake, catalog, chosen) if evaluator else chosen
+    due, damaged = pipeline.leave_out_damaged(lake, catalog, due, only_due=False)
     with open_listener(as_json) as listener:
-        calls, failures = run_ranges(settings, "rescore", due, listener)
-    print_result(lake, catalog, build_outcome(due, calls, [*failures, *broken]), as_json)
+        calls, failed = run_ranges(settings, "rescore", due, listener)
+    failures = list(dict.fromkeys([*lost, *damaged, *failed, *broken]))
+    print_result(lake, catalog, build_outcome(due, calls, failures), as_json)
 
 
 def move_locks(

@@ -1,4 +1,7 @@
-"""The forgotten people and traces, as keyed hashes, and the nights closed by retention."""
+"""The forgotten people and traces, as keyed hashes, and the nights closed by retention.
+
+Written twice: a home that lost the list would take in again what it has deleted.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import TypedDict
 
+from evals.storage.damage import report
+from evals.storage.errors import DamagedFileError
 from evals.storage.lake import Lake
 
 NAME = "forgotten.json"
+COPY = "forgotten.copy.json"
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,36 @@ class TombstonesRow(TypedDict, total=False):
 
 
 def read_tombstones(lake: Lake) -> Tombstones:
-    """Reads the home's tombstones."""
-    return lake.read_document(NAME, parse_tombstones) or Tombstones()
+    """Reads the home's tombstones; from their copy if the document is damaged or missing.
+
+    Raises:
+        DamagedFileError: it is damaged, and there is no copy.
+    """
+    damage = None
+    try:
+        found = lake.read_document(NAME, parse_tombstones)
+    except DamagedFileError as error:
+        found, damage = None, error
+    if found is None and (found := lake.read_document(COPY, parse_tombstones)):
+        state = "is damaged" if damage else "is missing"
+        report(f"{lake.store.path(NAME)} {state}; its copy {COPY} is read in its place")
+    if found is None and damage:
+        raise damage
+    return found or Tombstones()
+
+
+def mend_tombstones(lake: Lake) -> None:
+    """Writes the document again from its copy, or the copy from the document."""
+    tombstones = read_tombstones(lake)
+    if tombstones == Tombstones():
+        return
+    for name in (NAME, COPY):
+        try:
+            is_current = lake.read_document(name, parse_tombstones) == tombstones
+        except DamagedFileError:
+            is_current = False
+        if not is_current:
+            write_document(lake, name, tombstones)
 
 
 def parse_tombstones(row: TombstonesRow) -> Tombstones:
@@ -61,9 +95,15 @@ def add_closed_nights(lake: Lake, nights: Iterable[date]) -> None:
 
 def write_tombstones(lake: Lake, tombstones: Tombstones) -> None:
     """Replaces all tombstones."""
+    for name in (COPY, NAME):
+        write_document(lake, name, tombstones)
+
+
+def write_document(lake: Lake, name: str, tombstones: Tombstones) -> None:
+    """Writes the document or its copy; survives a power cut."""
     row = {
         "traces": sorted(tombstones.traces),
         "users": {user: at.isoformat() for user, at in tombstones.users.items()},
         "nights": sorted(tombstones.nights),
     }
-    lake.replace_document(NAME, {key: value for key, value in row.items() if value}, durable=True)
+    lake.replace_document(name, {key: value for key, value in row.items() if value}, durable=True)

@@ -14,7 +14,7 @@ from evals import pipeline
 from evals.repair.inspection import inspect_home
 from evals.reports.archive import read_current_reports
 from evals.storage import damage, night_state, parquet_files
-from evals.storage.documents import forget_requests, label_batches
+from evals.storage.documents import forget_requests, label_batches, tombstones
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.errors import DamagedFileError
 from evals.storage.label_records import read_labels
@@ -158,6 +158,73 @@ def test_labels_that_are_lost_stop_their_nights_only(
     assert str(path) in lost
     assert "labels of one file are lost; restore it from a backup" in lost
     assert started.intact == [NIGHTS[1].isoformat()]
+
+
+def test_labels_that_were_emptied_stop_their_nights_only(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file without a checksum may be empty where an erasure emptied it, and nowhere else."""
+    path = find_file(home.lake, "labels/*.jsonl")
+    path.write_bytes(b"")
+    night_state.update_state(home.lake, NIGHTS[0], seen="")
+    assert [one.name for one in inspect_home(home.lake) if one.is_lost] == [f"labels/{path.name}"]
+    started = start_run(home, caplog)
+    assert started.lost
+    assert all(str(path) in sentence for sentence in started.lost)
+    assert started.intact == [NIGHTS[1].isoformat()]
+    tombstones.add_forgotten(home.lake, ["a"], [], NOW)
+    assert start_run(home, caplog).lost == []
+
+
+def test_a_night_that_needs_a_damaged_file_has_a_run_of_its_own(home: Home) -> None:
+    """So that the runs Dagster starts evaluate the others, and this one names the file."""
+    damage_file(find_file(home.lake, "labels/*.jsonl"), "half")
+    night_state.update_state(home.lake, NIGHTS[0], seen="")
+    later = [NIGHTS[1], NIGHTS[1] + night_state.DAY]
+    nights = [NIGHTS[0], *later]
+    groups = [(NIGHTS[0], NIGHTS[0]), (later[0], later[1])]
+    assert pipeline.group_runs(home.lake, home.catalog, nights) == groups
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_what_was_forgotten_stays_so_when_its_list_is_damaged(
+    home: Home, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its copy is read in its place, also by an import, and the next run writes it again."""
+    lake = home.lake
+    tombstones.add_forgotten(lake, ["a"], ["ann"], NOW)
+    before = tombstones.read_tombstones(lake)
+    path = lake.store.path(tombstones.NAME)
+    damage_file(path, kind)
+    damage.report.cache_clear()
+    assert tombstones.read_tombstones(lake) == before
+    assert str(path) in caplog.text
+    assert [one.name for one in inspect_home(lake)] == [tombstones.NAME]
+    start_run(home, caplog)
+    lake.store.delete(tombstones.COPY)
+    assert tombstones.read_tombstones(lake) == before
+
+
+def test_an_older_list_of_what_was_forgotten_gets_its_copy(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the next run."""
+    tombstones.add_forgotten(home.lake, ["a"], [], NOW)
+    home.lake.store.delete(tombstones.COPY)
+    start_run(home, caplog)
+    home.lake.store.delete(tombstones.NAME)
+    assert tombstones.read_tombstones(home.lake).traces == {"a"}
+
+
+def test_nobody_is_told_to_delete_a_file_that_is_gone(home: Home) -> None:
+    """What else the remedy names stays."""
+    labels = home.lake.store.path("labels/gone.jsonl")
+    answers = home.lake.store.path("answers/date=2026-03-01/gone.parquet")
+    sentences = [str(damage.explain_damage(path)) for path in (labels, answers)]
+    assert sentences[0].endswith(
+        "restore it from a backup, or import the file with `andon labels import`"
+    )
+    assert sentences[1].endswith("are lost; restore it from a backup")
 
 
 @pytest.mark.parametrize("kind", ["removed", "flipped"])
