@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from evals.records import JsonLike
 from evals.storage.checksums import renew_checksum
+from evals.storage.errors import DamagedFileError
 from evals.storage.files import replace
 from evals.storage.lake import LakeError
 from evals.storage.parquet_files import require_both_ends, write_parquet
@@ -164,8 +165,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pyarrow.Tabl
     """Reads a Parquet file, or some of its columns."""
     import pyarrow.parquet as pq
 
-    require_both_ends(path)
     with name_damaged_file(path), path.open("rb") as file:
+        require_both_ends(path)
         return pq.read_table(  # pyright: ignore[reportUnknownMemberType]  # a stub's gap
             file,
             columns=None if columns is None else list(columns),
@@ -186,7 +187,7 @@ def name_damaged_file(path: Path) -> Generator[None]:
 
     try:
         yield
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowInvalid, OSError, DamagedFileError) as error:
         message = f"{path}: expected a Parquet file, found a damaged one ({type(error).__name__})"
         raise LakeError(f"{message}; put back a copy or delete it, then run it again") from error
 
@@ -208,8 +209,8 @@ def has_any_value(path: Path, wanted: Mapping[str, Iterable[str]]) -> bool:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    require_both_ends(path)
     with name_damaged_file(path):
+        require_both_ends(path)
         columns = set(pq.read_schema(path).names)  # pyright: ignore[reportUnknownMemberType]  # a stub's gap
     named = [name for name in wanted if name in columns]
     table = read_table(path, named) if named else None

@@ -25,6 +25,7 @@ from evals.traces.messages.calls import (
     find_versions,
 )
 from evals.traces.messages.chat import as_json
+from evals.traces.messages.parts import list_choices
 from evals.traces.rows import canonical
 from evals.traces.rows.canonical import ImporterOutput, Reading
 from evals.traces.rows.product_rows import parse_product_row
@@ -120,7 +121,7 @@ def merge_metadata(fields: Object, extra: Object, request: Object, body: Object)
     merged = metadata if type(metadata) is dict else {} if metadata is None else {"note": metadata}
     for source, names in ((request, EXTRA_REQUEST_KEYS), (body, EXTRA_RESPONSE_KEYS)):
         merged |= {name: source[name] for name in names if source.get(name) is not None}
-    if type(choices := body.get("choices")) is list and len(choices) > 1:
+    if len(choices := list_choices(body.get("choices"))) > 1:
         merged["choices"] = choices[1:]
     if merged.get("id") == fields["trace_id"]:
         del merged["id"]

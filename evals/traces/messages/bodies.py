@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from evals.records import Json
 from evals.traces.messages.chunks import METRICS, drop_null, get_object
-from evals.traces.messages.parts import PLACEHOLDER, Object
+from evals.traces.messages.parts import PLACEHOLDER, Object, list_choices
 from evals.traces.messages.plain_text import make_placeholder
 from evals.traces.messages.streamed_messages import list_texts
 
@@ -243,8 +243,7 @@ def read_anthropic_answer(body: Object) -> Object:
 
 def read_choices(body: Object) -> Object:
     """Reads choices whose reason to end has another name, as Mistral's on Bedrock."""
-    choices = body["choices"]
-    first = choices[0] if type(choices) is list and choices else None
+    first = next(iter(list_choices(body["choices"])), None)
     if type(first) is not dict or first.get("finish_reason") or "stop_reason" not in first:
         return {}
     return {"choices": [{**first, "finish_reason": first["stop_reason"]}]}

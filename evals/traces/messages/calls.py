@@ -19,7 +19,7 @@ from evals.traces.messages.bodies import (
 )
 from evals.traces.messages.chat import as_json
 from evals.traces.messages.chunks import get_object, join_chunks, read_chunks, read_events
-from evals.traces.messages.parts import Messages, Object
+from evals.traces.messages.parts import Messages, Object, list_choices
 
 REQUEST_METADATA = ("tools", "toolConfig", "previous_response_id", "modalities", "labels")
 RESPONSE_METADATA = ("id", "error", "refusal", "trace", "promptFeedback", "stop_sequence")
@@ -148,7 +148,7 @@ def collect_metadata(request: Object, response: Object) -> Object:
     metadata: Object = {}
     for source, names in ((request, REQUEST_METADATA), (response, RESPONSE_METADATA)):
         metadata |= {name: source[name] for name in names if source.get(name) not in (None, {})}
-    if type(choices := response.get("choices")) is list and len(choices) > 1:
+    if len(choices := list_choices(response.get("choices"))) > 1:
         metadata["choices"] = choices[1:]
     return metadata
 

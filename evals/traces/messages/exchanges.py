@@ -12,7 +12,7 @@ from typing import TypeAlias
 from evals.records import Json
 from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.messages import chat
-from evals.traces.messages.parts import Message, Messages, Object, read_parts
+from evals.traces.messages.parts import Message, Messages, Object, list_choices, read_parts
 from evals.traces.messages.plain_text import remove_data, to_text
 
 MessageReader: TypeAlias = Callable[[Object], Messages]
@@ -111,7 +111,7 @@ def make_nested_reader(key: str, inner_key: str) -> MessageReader:
     def read_nested(value: Object) -> Messages:
         items = value[key]
         while type(items) is list and items:
-            items = items[0]
+            items = list_choices(items)[0]
         return read_item(items.get(inner_key)) if type(items) is dict else []
 
     return read_nested
@@ -119,8 +119,7 @@ def make_nested_reader(key: str, inner_key: str) -> MessageReader:
 
 def read_first_choice(value: Object) -> Messages:
     """Reads the message of the first choice, or the text of a completion."""
-    choices = value["choices"]
-    first = choices[0] if type(choices) is list and choices else None
+    first = next(iter(list_choices(value["choices"])), None)
     if type(first) is not dict:
         return []
     if type(first.get("message")) is not dict and type(text := first.get("text")) is str:
@@ -275,9 +274,9 @@ def find_usage(value: Object, meta: Object) -> Object:
 def find_finish_reason(value: Object) -> str | None:
     """Finds why the answer ended, in the provider's word."""
     for key in ("choices", "candidates"):
-        items = value.get(key)
-        if type(items) is list and items and type(items[0]) is dict:
-            reason = items[0].get("finish_reason", items[0].get("finishReason"))
+        first = next(iter(list_choices(value.get(key))), None)
+        if type(first) is dict:
+            reason = first.get("finish_reason", first.get("finishReason"))
             if type(reason) is dict:  # LangSmith's tracer for JavaScript keeps the last chunk
                 reason = reason.get("finish_reason")
             return text_or_none(reason)

@@ -325,3 +325,17 @@ UNTYPED_READERS: dict[str, PartReader] = {
     "text": add_text,
 }
 """The reader of a part without a type, as Gemini writes them, by the key that identifies it."""
+
+
+def list_choices(value: Json) -> list[Json]:
+    """Lists the choices or candidates of a response by their index, where each names one.
+
+    The first counts as the answer; some servers list them in the order in which they ended.
+    """
+    if type(value) is not list:
+        return []
+    places = [item.get("index") if type(item) is dict else None for item in value]
+    order = [place for place in places if type(place) is int]
+    if len(set(order)) < len(value):
+        return value
+    return [item for _, item in sorted(zip(order, value, strict=True), key=lambda pair: pair[0])]

@@ -13,7 +13,7 @@ import orjson
 from evals.records import Json
 from evals.traces.files.lenient_json import is_broken_wrapper, parse_wrapper
 from evals.traces.messages import chat, exchanges
-from evals.traces.messages.parts import Messages, Object
+from evals.traces.messages.parts import Messages, Object, list_choices
 from evals.traces.messages.plain_text import to_text
 
 TEXT_KEYS = frozenset(
@@ -137,8 +137,7 @@ def unwrap_message(value: Object) -> Json:
 
 def unwrap_choice(value: Object) -> Json:
     """Unwraps a completion's first choice, which has a message or a finish reason."""
-    choices = value.get("choices")
-    first = choices[0] if type(choices) is list and choices else None
+    first = next(iter(list_choices(value.get("choices"))), None)
     if type(first) is not dict:
         return None
     message = first.get("message")

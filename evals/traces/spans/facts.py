@@ -12,7 +12,7 @@ from typing import TypeAlias, cast
 from evals.records import Json
 from evals.traces.files.lenient_json import parse_wrapper
 from evals.traces.messages import chat, payloads
-from evals.traces.messages.parts import Message, Messages, read_parts
+from evals.traces.messages.parts import Message, Messages, list_choices, read_parts
 from evals.traces.messages.plain_text import to_text
 from evals.traces.spans import genai, openinference, vendors
 from evals.traces.spans.attributes import RANKS, VOCABULARIES, shorten_value, sort_attributes
@@ -195,18 +195,38 @@ def take_first_choice(facts: SpanFacts) -> None:
     value = facts.fields.get("output_messages")
     if type(value) is not list or len(value) < 2 or type(value) is chat.Chat:
         return
+    value = list_choices(value)
     items = [openinference.unwrap_item(item) for item in value]
     params = parse_field(facts.fields, "params_json")
     count = params.get("n") if type(params) is dict else None
     asked = type(count) is int and 1 < count == len(items)
-    if asked or all(type(item) is dict and item.get("finish_reason") for item in items):
+    if asked or all(map(is_choice, items)):
         facts.fields["output_messages"] = value[:1]
         facts.unknown["choices"] = value[1:]
 
 
+def is_choice(item: Json) -> bool:
+    """Whether a message is one of a model's choices.
+
+    By OpenTelemetry's conventions each message of `gen_ai.output.messages` is one, and no choice
+    has two. Some instrumentations record an agent's turns there: a message with anything but text,
+    or of another role, is a turn of these, unless it ends with a reason of its own.
+    """
+    if type(item) is not dict:
+        return False
+    if item.get("finish_reason"):
+        return True
+    parts = list_items(item.get("parts"))
+    return (
+        bool(parts)
+        and item.get("role") in ("assistant", "model")
+        and all(type(part) is dict and part.get("type") == "text" for part in parts)
+    )
+
+
 def find_finish_reason(value: Json) -> Json:
     """Finds the finish reason in a model's first message."""
-    items = list_items(value)
+    items = list_choices(list_items(value))
     first = openinference.unwrap_item(items[0]) if items else None
     return first.get("finish_reason") if type(first) is dict else None
 

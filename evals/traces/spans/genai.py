@@ -139,7 +139,7 @@ def read_choice(body: dict[str, Json]) -> dict[str, Json]:
         message if type(message) is dict else {"content": message or body.get("content")}
     )
     calls = {"tool_calls": body["tool_calls"]} if "tool_calls" in body else {}
-    reason = {"finish_reason": body["finish_reason"]} if "finish_reason" in body else {}
+    reason = {key: body[key] for key in ("finish_reason", "index") if key in body}
     return {**read_message(inner, "assistant"), **calls, **reason}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from evals.records import Trace
 from evals.traces import reader
-from evals.traces.messages import calls, chat
+from evals.traces.messages import calls, chat, exchanges
 from evals.traces.messages.parts import Object
 from tests.evals.traces.span_exports import format_nanoseconds, write_envelope
 from tests.evals.traces.test_hostile_products import GOOD
@@ -262,3 +262,43 @@ def test_of_two_choices_in_a_span_the_first_is_the_answer(tmp_path: Path, form: 
     trace = read_spans(tmp_path, [(0, "chat", attributes)], [(0, 1)])
     assert trace.output == "Yes."
     assert "No." in json.dumps(trace.metadata["choices"])
+
+
+def write_message(text: str) -> Object:
+    """Returns an answer as OpenTelemetry's conventions have it, without a reason to end."""
+    return {"role": "assistant", "parts": [{"type": "text", "content": text}]}
+
+
+def test_two_messages_of_a_model_without_a_reason_are_two_choices(tmp_path: Path) -> None:
+    """By the conventions each is one; turns of an agent, with calls of tools, are joined."""
+    chat_span: dict[str, Any] = {"gen_ai.operation.name": "chat"}
+    both = [write_message("Yes."), write_message("No.")]
+    spans = [(0, "chat", {**chat_span, "gen_ai.output.messages": json.dumps(both)})]
+    assert read_spans(tmp_path, spans, [(0, 1)]).output == "Yes."
+    call = {"type": "tool_call", "id": "1", "name": "find", "arguments": {}}
+    turns = [{"role": "assistant", "parts": [call]}, write_message("No.")]
+    spans = [(0, "chat", {**chat_span, "gen_ai.output.messages": json.dumps(turns)})]
+    assert read_spans(tmp_path, spans, [(0, 1)]).output == "No."
+
+
+ENDED = ((1, "No."), (0, "Yes."))
+INDEXED: dict[str, list[Any]] = {
+    "chat": [
+        {"index": n, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+        for n, text in ENDED
+    ],
+    "completion": [{"index": n, "finish_reason": "stop", "text": text} for n, text in ENDED],
+    "gemini": [
+        {"index": n, "finishReason": "STOP", "content": {"role": "model", "parts": [{"text": t}]}}
+        for n, t in ENDED
+    ],
+}
+
+
+@pytest.mark.parametrize("form", INDEXED)
+def test_the_choice_of_index_0_is_the_answer_wherever_it_is_listed(form: str) -> None:
+    """Some servers list choices in the order in which they ended."""
+    key = "candidates" if form == "gemini" else "choices"
+    body: Object = {key: INDEXED[form], "model": "m"}
+    assert calls.describe_call({}, body)["output"] == "Yes."
+    assert chat.as_json(exchanges.read_messages(body))[0]["content"] == "Yes."
