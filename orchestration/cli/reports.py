@@ -1,25 +1,20 @@
-"""Commands that read reports: gate, and report list, show and diff.
+"""Commands that read reports: report list, show and diff.
 
 They show figures of stored reports and compute none.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestration.cli import answers
-from orchestration.cli.lookups import check_app, find_report, is_declared, open_existing
+from orchestration.cli.lookups import check_app, find_report, open_existing
 from orchestration.cli.options import (
     DAY,
-    GATES,
-    INFRASTRUCTURE,
     USAGE,
-    CommandFailed,
     NightRange,
     fail,
     json_option,
@@ -31,122 +26,7 @@ from orchestration.runtime import terminal
 if TYPE_CHECKING:
     from evals.reports.report import Report
     from evals.storage.lake import Lake
-    from evals.validation.row_summary import RefusedRows
     from orchestration.settings import Settings
-
-
-@click.command()
-@settings_options
-@click.option("--app", required=True, help="The application.")
-@click.option("--date", "only", type=DAY, help="The night; default: last night.")
-@json_option
-def gate(settings: Settings, app: str, only: date | None, as_json: bool) -> None:
-    """Exits 0 when a night passed, 1 regressed, 3 inconclusive, 4 infrastructure.
-
-    A provisional night, which may still get traces, is never regressed but inconclusive. A night
-    without traces and an application whose catalog is broken exit 4; `--json` then has the reason,
-    and `no report` as the outcome.
-
-    \b
-    Example:
-      andon gate --app extraction --date 2026-10-08
-    """
-    from evals.specs import CatalogError
-    from evals.storage.lake import LakeError
-
-    try:
-        judge_night(settings, app, only, as_json)
-    except (CommandFailed, CatalogError, LakeError) as failed:
-        if as_json:
-            reason = failed.message if isinstance(failed, CommandFailed) else str(failed)
-            terminal.print_json(describe_no_report(app, only, reason))
-        raise
-
-
-def judge_night(settings: Settings, app: str, only: date | None, as_json: bool) -> NoReturn:
-    """Prints the gate's outcome of a night, and ends the command with its exit code."""
-    from evals.storage import night_state
-    from evals.validation.row_summary import list_refused
-    from orchestration.cli import row_notes
-
-    lake, broken = open_existing(settings), settings.load_catalog().broken.get(app)
-    waiting = night_state.read_state(lake, only).waiting if only else (app,)
-    if broken and app in waiting:
-        fail(INFRASTRUCTURE, f"{broken.messages[0]}; {app} waits, so there is no report")
-    refuse_missing_night(settings, lake, app, only)
-    report = find_report(settings, lake, app, only)
-    until = night_state.find_provisional_until(lake, report.date, app, datetime.now(UTC))
-    outcome, refused = report.gate.outcome, list_refused(lake, app=app, night=report.date)
-    if until and outcome == "regressed":
-        outcome = "inconclusive"
-    if as_json:
-        terminal.print_json(describe_gate(report, outcome, until, refused))
-    else:
-        mark = f" (provisional until {until})" if until else ""
-        terminal.print_line(f"{report.date} {app}: {outcome}{mark}. {report.sentence}")
-        for line in row_notes.describe_refused(refused):
-            terminal.print_line(line)
-    sys.exit(GATES.get(outcome, INFRASTRUCTURE))
-
-
-def describe_no_report(app: str, only: date | None, reason: str) -> dict[str, object]:
-    """Describes a night without a report as JSON, with the keys of one that has a report.
-
-    `date` is the night asked for; null where the last one was.
-    """
-    return {
-        "date": only.isoformat() if only else None,
-        "app": app,
-        "version": None,
-        "gate": {"outcome": "no report", "reasons": [reason]},
-        "sentence": reason,
-        "provisional": False,
-        "provisional_until": None,
-        "refused_rows": [],
-    }
-
-
-def describe_gate(
-    report: Report, outcome: str, until: str | None, refused: Sequence[RefusedRows]
-) -> dict[str, object]:
-    """The gate's outcome as JSON, with the rows of the night that were refused."""
-    return {
-        "date": report.date.isoformat(),
-        "app": report.app,
-        "version": report.version,
-        "gate": {"outcome": outcome, "reasons": list(report.gate.reasons)},
-        "sentence": report.sentence,
-        "provisional": until is not None,
-        "provisional_until": until,
-        "refused_rows": [rows._asdict() for rows in refused],
-    }
-
-
-def refuse_missing_night(settings: Settings, lake: Lake, app: str, only: date | None) -> None:
-    """Fails where the night to judge, by default the last one that was due, has no report.
-
-    Of an application that the catalog does not declare every night is due.
-    """
-    from evals.reports.archive import read_current_reports
-    from evals.reports.missing_nights import find_last_night, find_missing_nights
-    from orchestration.cli.row_notes import explain_absence
-
-    now, catalog = datetime.now(UTC), settings.load_catalog()
-    missing = {
-        night.date: night for night in find_missing_nights(lake, catalog, now) if night.app == app
-    }
-    reported = {report.date for report in read_current_reports(lake) if report.app == app}
-    last = find_last_night(catalog, now)
-    if not only and max(reported, default=last) < last and not is_declared(settings, app):
-        fail(
-            INFRASTRUCTURE,
-            f"no report of {app} for {last}: no traces of that night arrived, and {catalog.root} "
-            f"does not declare it; name its catalog with --catalog, or a night with --date; the "
-            f"last report is of {max(reported)}",
-        )
-    night = missing.get(only or max({*missing, *reported}, default=date.min))
-    if night:
-        fail(INFRASTRUCTURE, f"{night.describe()}{explain_absence(lake, app, night.date)}")
 
 
 @click.group()
@@ -313,4 +193,4 @@ def report_diff(settings: Settings, app: str, only: date, as_json: bool) -> None
         terminal.print_line(f"{only} {app} has one version only")
 
 
-COMMANDS = (gate, report)
+COMMANDS = (report,)

@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple, TypeAlias
@@ -13,10 +12,6 @@ import dagster as dg
 
 from evals.readable import make_readable
 from evals.records import Json
-from evals.storage.documents.board_address import read_address
-from evals.storage.lake import Lake
-
-DEFAULT_URL = "http://127.0.0.1:3001"
 
 Shown: TypeAlias = (
     dg.UrlMetadataValue
@@ -35,11 +30,6 @@ Row: TypeAlias = Mapping[str, object]
 """One row of a table, by column."""
 Materialized: TypeAlias = dg.MaterializeResult[object]
 CheckEvent: TypeAlias = dg.AssetCheckEvaluation | dg.AssetCheckResult
-
-
-def find_board_url(lake: Lake) -> str:
-    """Returns the pages' URL: `ANDON_BOARD_URL`, or else where `andon ui` last served them."""
-    return os.environ.get("ANDON_BOARD_URL") or read_address(lake) or DEFAULT_URL
 
 
 def list_run_nights(context: dg.AssetExecutionContext) -> list[date]:

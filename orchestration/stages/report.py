@@ -22,6 +22,7 @@ from evals.storage import marts, night_state
 from evals.storage.lake import Lake
 from evals.storage.scratch import delete_run_folder
 from orchestration.runtime import pin_checks
+from orchestration.runtime.addresses import find_board_url
 from orchestration.runtime.assets import declare_asset
 from orchestration.runtime.dbt_models import DbtEvent, Translator, load_manifest
 from orchestration.runtime.dbt_models import build_models as run_dbt
@@ -33,7 +34,6 @@ from orchestration.runtime.metadata import (
     Metadata,
     Shown,
     check_nights,
-    find_board_url,
     list_run_nights,
     show_nights,
     show_table,

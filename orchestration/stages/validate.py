@@ -15,6 +15,7 @@ from evals.storage.lake import Lake
 from evals.storage.report_files import locate_data_docs
 from evals.validation import admission
 from evals.validation.row_summary import list_refused
+from orchestration.runtime.addresses import find_board_url
 from orchestration.runtime.deployment import PLATFORM, Deployment, build_tags
 from orchestration.runtime.metadata import (
     CheckEvent,
@@ -22,7 +23,6 @@ from orchestration.runtime.metadata import (
     Materialized,
     Metadata,
     check_nights,
-    find_board_url,
     list_run_nights,
     show_nights,
     show_table,
