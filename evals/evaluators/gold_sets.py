@@ -66,6 +66,15 @@ class GoldSet:
             if user := find_replacement(word, self.hash_user(word)):
                 yield user
 
+    def list_ambiguous(self) -> list[list[str]]:
+        """Lists the inputs that become one by redaction while their gold values differ."""
+        groups: dict[str, list[GoldRow]] = {}
+        for row in self.rows:
+            key = normalize_text(self.clean(row.input), ignore_case=False)
+            groups.setdefault(key, []).append(self.redact_row(row))
+        differing = (rows for rows in groups.values() if any(r.gold != rows[0].gold for r in rows))
+        return [[row.input for row in rows] for rows in differing]
+
     @cached_property
     def exact(self) -> Mapping[str, GoldRow]:
         """Rows by their input as it is written."""
@@ -144,6 +153,17 @@ def load_gold_set(folder: Path, name: str) -> tuple[GoldRow, ...]:
     if problems:
         raise CatalogError(*problems)
     return tuple(GoldRow(*pair) for pair in gold.items())
+
+
+def locate_rows(folder: Path, name: str) -> dict[str, str]:
+    """Locates the rows of a gold set by their input, as `NAME.jsonl:LINE`; the last of each."""
+    places: dict[str, str] = {}
+    for path in (folder / f"{name}.{suffix}" for suffix in SUFFIXES):
+        for one in read_objects(path) if path.exists() else ():
+            row = read_row(one)
+            if isinstance(row, GoldRow):
+                places[row.input] = f"{path.name}:{one.line}"
+    return places
 
 
 def read_row(one: WrittenObject) -> GoldRow | str:

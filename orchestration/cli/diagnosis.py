@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from evals import models
 from evals.evaluators import registry
+from evals.evaluators.gold_checks import describe_ambiguous
 from evals.ingest.inbox import list_inboxes, list_passed_over
 from evals.labels.stored_checks import check_stored_labels
 from evals.reports.missing_nights import (
@@ -125,6 +126,7 @@ def check_settings(settings: Settings, *, online: bool) -> list[Finding]:
         *check_failed_calls(lake, catalog),
         *(Finding(*finding) for finding in check_stored_labels(lake, catalog, datetime.now(UTC))),
         *check_rows(lake, catalog),
+        *(Finding("warn", "gold", words) for words in describe_ambiguous(lake, catalog)),
     ]
 
 

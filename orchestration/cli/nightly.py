@@ -134,7 +134,7 @@ def nightly(
         failures = [*dict.fromkeys([*failures, *lost])]
         due = pipeline.admit_nights(lake, cat, begun, listener, strict=dry_run)
         calls, failed = (0, []) if dry_run else run_ranges(settings, "nightly", due, listener)
-    for warning in warnings:
+    for warning in (*warnings, *list_gold_problems(lake, cat, due)):
         terminal.print_error(warning)
     if dry_run:
         print_plan(settings, due, probe=probe, moved=False, as_json=as_json)
@@ -148,6 +148,13 @@ def nightly(
         ),
     )
     print_result(lake, cat, outcome, as_json, heartbeat=True)
+
+
+def list_gold_problems(lake: Lake, catalog: Catalog, due: Collection[date]) -> list[str]:
+    """Lists rows of gold sets that no trace is compared with, where any night was due."""
+    from evals.evaluators.gold_checks import describe_ambiguous
+
+    return list(describe_ambiguous(lake, catalog)) if due else []
 
 
 def finish_nights(lake: Lake, catalog: Catalog) -> None:

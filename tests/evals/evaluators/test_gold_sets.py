@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from evals.evaluators.gold_checks import describe_ambiguous
 from evals.evaluators.gold_sets import GoldRow, GoldSet, GoldUse, load_gold_set, redact_gold_set
 from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Trace
-from evals.specs import App, Catalog, CatalogError
+from evals.specs import App, Catalog, CatalogError, load_catalog
+from evals.storage.lake import Lake
+from tests.catalog_files import write_catalog
 
 ROWS = (GoldRow("Where is it?", "here"), GoldRow("Is it red?", "yes"))
 PLAIN = '{"input": "Where is it?", "gold": "here"}\n{"input": "Is it red?", "gold": "yes"}\n'
@@ -148,3 +151,31 @@ def test_rows_that_match_no_trace_are_counted() -> None:
         use.add_trace(one)
     assert (use.rows, use.matched) == (3, 2)
     assert GoldUse(None).rows == 0
+
+
+def test_rows_that_redaction_makes_alike_are_named(tmp_path: Path) -> None:
+    """With file and line where their gold differs; rows with one value are used as one."""
+    lines = [
+        '{"input": "Is ann@example.com right?", "gold": 1}',
+        '{"input": "Is bob@example.com right?", "gold": 2}',
+        '{"input": "Was ann@example.com there?", "gold": 3}',
+        '{"input": "Was bob@example.com there?", "gold": 3}',
+    ]
+    files: dict[str, Any] = {
+        "apps/desk.yaml": {"app": "desk", "suite": "desk", "redact": ["email"]},
+        "suites/desk.yaml": {
+            "suite": "desk",
+            "dimensions": [
+                {
+                    "dimension": "right",
+                    "question": "Is it right?",
+                    "check": {"reference": "equals", "gold": "desk"},
+                }
+            ],
+        },
+    }
+    (tmp_path / "catalog" / "gold").mkdir(parents=True)
+    (tmp_path / "catalog" / "gold" / "desk.jsonl").write_text("\n".join(lines))
+    catalog = load_catalog(write_catalog(tmp_path / "catalog", files))
+    (words,) = describe_ambiguous(Lake(tmp_path / "home").open(), catalog)
+    assert words.startswith("gold/desk.jsonl:1, gold/desk.jsonl:2: the inputs are one once desk")
