@@ -27,6 +27,9 @@ TURN = (
 )
 """The place of a trace in its session, as in the dbt model `stg_traces`."""
 
+ADDED = "null::varchar as subject, null::double as inclusion"
+"""Columns that the marts of older versions lack."""
+
 
 class Scored(NamedTuple):
     """An evaluator at one version, whose verdicts are searched."""
@@ -53,8 +56,9 @@ def open_traces(
     )
     read_parquet_files(db, marts).create_view("every_score", replace=True)
     db.execute(
-        "create or replace view scores as from every_score where status = 'scored' "
-        f"and subject = 'trace' and app = {quote_text(app)}"
+        "create or replace view scores as from (from every_score union all by name "
+        f"select {ADDED} where false) where status = 'scored' "
+        f"and coalesce(subject, 'trace') = 'trace' and app = {quote_text(app)}"
     )
     return True
 

@@ -17,6 +17,7 @@ from evals.reports.sections import results as results_section
 from evals.reports.sections import slices as slices_section
 from evals.reports.sections.incidents import IncidentRow
 from evals.reports.sections.results import Result
+from evals.reports.sections.slices import WorseSlice
 from evals.storage.report_files import REDACTION_MARKS
 
 LONGEST = 200
@@ -185,10 +186,15 @@ def list_slices(report: Report) -> list[str]:
     lines = [
         f"- {quote_code(row.slice)}, {quote_code(row.dimension)}: "
         f"{phrases.format_whole_percent(row.rate)} of {row.n:,} passed, "
-        f"{phrases.format_whole_percent(row.parent_rate)} of all"
+        f"{phrases.format_whole_percent(row.parent_rate)} of {describe_parent(row)}"
         for row in report[slices_section.SECTION]
     ]
     return cut(lines, SLICES, report, make_command(report, "--slices"))
+
+
+def describe_parent(row: WorseSlice) -> str:
+    """Names what a slice is compared with."""
+    return "all" if row.parent == "all" else quote_code(row.parent)
 
 
 def list_answers(report: Report) -> list[str]:

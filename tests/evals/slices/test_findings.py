@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -15,6 +16,7 @@ from evals.slices.findings import Finding, SliceSearch, search_slices
 from evals.slices.traces_table import Scored
 from evals.specs import Catalog, Slice
 from evals.storage.lake import Lake
+from evals.storage.parquet_files import write_parquet
 from tests.evals.slices.sliced_nights import APP, TONIGHT, Change, make_home
 
 PRICE = Scored("price", "shop.price", "v1")
@@ -154,6 +156,15 @@ def test_nothing_is_found_where_nothing_is(
 ) -> None:
     """Nights without a bad slice have none, whatever their rate and their sessions."""
     assert list_names(search(make_home(tmp_path, fails, change=change))) == []
+
+
+def test_marts_of_an_older_version_are_searched(tmp_path: Path) -> None:
+    """Without the columns that came later every score is a trace's, sampled like the others."""
+    lake = make_home(tmp_path, lambda trace: 0.5 if trace.metadata["tier"] == "paid" else 0.1)
+    (path,) = (tmp_path / "marts" / "fct_scores").glob("*/*.parquet")
+    old = pq.read_table(path, partitioning=None).drop(["subject", "origin", "inclusion"])
+    write_parquet(path, old)
+    assert list_names(search(lake)) == [("paid",)]
 
 
 def test_an_empty_home_has_no_slices(tmp_path: Path) -> None:
