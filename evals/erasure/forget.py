@@ -20,7 +20,7 @@ from evals.privacy.row_filter import PrivacyFilter
 from evals.privacy.scrubbing import Row, Words
 from evals.readable import make_name_readable
 from evals.records import Trace, digest
-from evals.reports import assembly, redact_text
+from evals.reports import assembly, night_pages, redact_text
 from evals.specs import Catalog
 from evals.storage import id_index
 from evals.storage.documents import forget_requests, tombstones, user_key
@@ -222,6 +222,7 @@ def erase_places(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
     restart_windows(lake)
     every = scrubbing.build_words(person.list_ids(), person.texts, mark=MARK)
     names = scrubbing.build_words(person.list_ids(), mark=MARK)
+    night_pages.empty_answers(lake, person.traces)
     reports = redact_text.redact_reports(
         lake, lambda example: example.trace_id in person.traces, MARK
     )
@@ -235,6 +236,7 @@ def erase_places(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
         words = names if is_table or place in IDS_ALONE else every
         yield place, scrub_file(lake.store.path(name), person, words)
     if has_reports(lake):
+        night_pages.write_emptied(lake)
         assembly.write_board(lake)
 
 

@@ -15,7 +15,7 @@ from evals.ingest.inbox import list_inbox
 from evals.privacy import scrubbing
 from evals.privacy.scrubbing import Row
 from evals.records import Json, digest
-from evals.reports import redact_text
+from evals.reports import night_pages, redact_text
 from evals.specs import Catalog
 from evals.storage import id_index
 from evals.storage.documents.emptied_files import add_emptied, build_mark, read_emptied
@@ -95,6 +95,7 @@ def delete_expired(lake: Lake, expired: Expired) -> dict[str, int]:
             add_closed_nights(lake, expired.nights)  # a trace that comes now is refused
             done["nights"] = len(expired.nights)
             traces = list_traces(lake, expired.nights)
+            night_pages.empty_answers(lake, traces)
             done["answers"] = retire_answers(lake, expired.nights)
             done["rows"] = redact_tables(lake, expired.nights)
             done["reports"] = len(
@@ -103,6 +104,7 @@ def delete_expired(lake: Lake, expired: Expired) -> dict[str, int]:
             done["labels"] = redact_notes(lake, traces)
             for night in expired.nights:
                 delete_night(lake, night)
+            night_pages.write_emptied(lake)
     return dict(done)
 
 

@@ -74,17 +74,28 @@ def write_night_reports(
         stored.append(write_app_report(lake, night, report, until, stamp))
     versions = {item.report.app: item.report.version for item in stored}
     mark_reported(lake, catalog, night, waiting, versions, open_until)
+    refresh_neighbours(lake, stored)
     return stored
+
+
+def refresh_neighbours(lake: Lake, stored: Sequence[StoredReport]) -> None:
+    """Links reports from the pages of the nights before and after them."""
+    from evals.reports import night_pages
+
+    for item in stored:
+        night_pages.refresh_neighbours(lake, item.report)
 
 
 def write_app_report(
     lake: Lake, night: date, report: Report, until: datetime, stamp: Mapping[str, JsonLike]
 ) -> StoredReport:
     """Stores an application's report with its pages; `until` then the night is provisional."""
+    from evals.reports import night_pages
     from evals.reports.pages import night as page
     from evals.reports.pages.night_markdown import render_markdown
 
     now = datetime.fromisoformat(str(stamp["reported_at"]))
+    night_pages.write_answers(lake, report)
     versions = list_versions(lake, night, report.app, report, now.isoformat())
     html = page.render_night(
         report,
@@ -92,6 +103,7 @@ def write_app_report(
         provisional_until=until.isoformat() if now < until else None,
         run=stamp,
         versions=versions,
+        neighbours=night_pages.find_neighbours(lake, night, report.app),
     )
     write_markdown(lake, night, report.app, report.version, render_markdown(report))
     beside = {**stamp, "provisional_until": until.isoformat()}

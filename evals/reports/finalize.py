@@ -9,13 +9,12 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from evals.reports import assembly
-from evals.reports.archive import read_earlier_reports, read_report
+from evals.reports.archive import read_report
 from evals.reports.conclusion import Outcome
-from evals.reports.pages.night import render_night
-from evals.reports.versions import list_versions
+from evals.reports.night_pages import render_stored
 from evals.storage import night_state
 from evals.storage.lake import Lake
-from evals.storage.report_files import ReportVersion, read_run, write_page
+from evals.storage.report_files import write_page
 
 
 class FinalNight(NamedTuple):
@@ -52,13 +51,7 @@ def close_night(lake: Lake, night: night_state.ProvisionalNight) -> FinalNight |
         version = state.reports[night.app]
         report = read_report(lake, night.date, night.app, version)
         if report:
-            past = read_earlier_reports(lake, night.app, night.date)
-            html = render_night(
-                report,
-                history=past,
-                run=read_run(lake, ReportVersion(night.date, night.app, version)),
-                versions=list_versions(lake, night.date, night.app),
-            )
+            html = render_stored(lake, report)
             write_page(lake, night.date, night.app, version, html)
         del still[night.app]
         night_state.update_state(lake, night.date, provisional=still)

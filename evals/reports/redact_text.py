@@ -9,12 +9,10 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
-from evals.reports import json_form
-from evals.reports.archive import read_earlier_reports
+from evals.reports import json_form, night_pages
 from evals.reports.report import Report
 from evals.reports.sections import examples, slices
 from evals.reports.sections.examples import Example
-from evals.reports.versions import list_versions
 from evals.storage.lake import Lake
 from evals.storage.report_files import (
     list_reports,
@@ -53,24 +51,13 @@ def redact_reports(lake: Lake, is_gone: Callable[[Example], bool], mark: str) ->
         if (replaced, rows) != (shown, sliced):
             without = report.replace_part(examples.SECTION, replaced)
             without = without.replace_part(slices.SECTION, rows)
-            html = render_page(lake, without)
+            html = night_pages.render_stored(lake, without)
             write_markdown(lake, *stored, render_markdown(without))
             parts = {examples.SECTION.name: replaced, slices.SECTION.name: rows}
             redacted = {**body, **{name: json_form.to_json(part) for name, part in parts.items()}}
             redact_report(lake, stored, redacted, html)
             changed.append(locate_report_folder(lake, stored.night, stored.app) / stored.version)
     return changed
-
-
-def render_page(lake: Lake, report: Report) -> str:
-    """Renders the page of a report."""
-    from evals.reports.pages.night import render_night
-
-    return render_night(
-        report,
-        history=read_earlier_reports(lake, report.app, report.date),
-        versions=list_versions(lake, report.date, report.app),
-    )
 
 
 def redact_examples(

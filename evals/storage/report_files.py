@@ -60,6 +60,13 @@ def write_markdown(lake: Lake, night: date, app: str, version: str, text: str) -
     replace(folder / MARKDOWN, text.encode("utf-8", "replace"))
 
 
+def read_version_page(lake: Lake, report: ReportVersion) -> str:
+    """Reads the page of a report's version; empty where it is missing."""
+    folder = locate_report_folder(lake, report.night, report.app) / report.version
+    path = folder / PAGE
+    return path.read_text("utf-8", "replace") if path.exists() else ""
+
+
 def locate_report_folder(lake: Lake, night: date, app: str) -> Path:
     """Returns the folder with the versions of an application's night."""
     return lake.store.path(f"{REPORTS}/{night:%Y-%m-%d}/{require_safe_name(app)}")
@@ -160,13 +167,10 @@ def read_run(lake: Lake, version: ReportVersion) -> dict[str, object]:
 
 def order_versions(lake: Lake, night: date, app: str) -> list[str]:
     """The versions of a night's report, the first written first."""
-    return [
-        row.version
-        for row in sorted(
-            (row for row in list_reports(lake) if (row.night, row.app) == (night, app)),
-            key=lambda row: (read_written_at(lake, row), row.version),
-        )
-    ]
+    paths = locate_report_folder(lake, night, app).glob("*/report.json")
+    stored = (ReportVersion(night, app, path.parent.name) for path in paths)
+    ordered = sorted(stored, key=lambda row: (read_written_at(lake, row), row.version))
+    return [row.version for row in ordered]
 
 
 def redact_report(lake: Lake, report: ReportVersion, body: Mapping[str, Json], page: str) -> None:

@@ -186,7 +186,8 @@ class Team:
 
     def list_versions(self, night: date | str, app: str) -> list[Path]:
         """Returns the folders of an application's night, one a version."""
-        return sorted((self.home / "reports" / str(night) / app).glob("*/"))
+        folder = self.home / "reports" / str(night) / app
+        return sorted(path.parent for path in folder.glob("*/report.json"))
 
     def read_reports(self) -> dict[str, bytes]:
         """Returns the JSON of every version of every report, by `DATE/APP/VERSION`."""

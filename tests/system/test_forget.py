@@ -14,6 +14,7 @@ from evals.specs import load_catalog
 from evals.storage.lake import Lake
 from evals.storage.queries import query_tables
 from evals.validation.quarantine import read_refusals
+from tests.evals.reports.page_text import follow_links
 from tests.system.helpdesk import build_question, create_team
 from tests.system.judges import Judge
 from tests.system.planting import (
@@ -96,6 +97,9 @@ def test_forgotten_data_is_nowhere_and_is_refused_later(planted: Planted, tmp_pa
     assert len(marked) == 1
     page = team.home / "reports" / str(NIGHT) / "helpdesk" / after["version"] / "index.html"
     assert "[forgotten]" in page.read_text()
+    crawl = follow_links(team.home / "reports" / "index.html")
+    assert crawl.broken == set()
+    assert len([path for path in crawl.reached if path.parent.name == "traces"]) == 4
 
     team.export("again.jsonl", build_person_rows())
     again = team.run_json("import", str(team.inbox / "again.jsonl"))
@@ -129,6 +133,10 @@ def test_old_nights_lose_their_texts_and_keep_their_figures(
     after = team.report(NIGHT, "helpdesk")
     assert after["results"] == before["results"]
     assert {one["output"] for one in after["examples"]} == {"[expired]"}
+    pages = team.home / "reports" / str(NIGHT) / "helpdesk"
+    assert not (pages / "traces").exists()
+    assert "their texts were deleted" in (pages / "failing" / "index.html").read_text()
+    assert follow_links(team.home / "reports" / "index.html").broken == set()
     assert query_tables(lake, "select sum(cost_usd) as usd from answers", {"answers": None}) == paid
     assert team.run_nightly()["nights"] == []
     team.export("late.jsonl", build_other_rows())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from types import MappingProxyType
 
 from evals.reports.report import Report
@@ -32,11 +33,16 @@ def get_verdict(report: Report) -> str:
 
 def locate_page(report: Report) -> str | None:
     """Returns the path of a report's page below the board; None if a part is no plain name."""
+    return locate_version(report.date, report.app, report.version)
+
+
+def locate_version(night: date, app: str, version: str) -> str | None:
+    """Returns the path of the page of a version, as `locate_page`."""
     from evals.specs import NAME
 
-    parts = (report.app, report.version)
+    parts = (app, version)
     shapes = (NAME, r"[0-9a-f]{8,64}")
     safe = all(
         re.fullmatch(shape, part, re.ASCII) for shape, part in zip(shapes, parts, strict=True)
     )
-    return "/".join((report.date.isoformat(), *parts, "index.html")) if safe else None
+    return "/".join((night.isoformat(), *parts, "index.html")) if safe else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, cast
@@ -15,6 +16,8 @@ from urllib.parse import quote
 
 from evals.evaluators.registry import is_recorded
 from evals.reports import sections
+from evals.reports.pages.answers import name_list
+from evals.reports.pages.brief import build_brief
 from evals.reports.pages.charts import (
     Scale,
     Trend,
@@ -26,11 +29,21 @@ from evals.reports.pages.charts import (
 from evals.reports.pages.environment import TEMPLATES, load_environment
 from evals.reports.pages.marks import VERDICT_MARKS, get_verdict, locate_page
 from evals.reports.report import Report
-from evals.reports.sections import accounting, causes, changes, provenance, results
+from evals.reports.sections import (
+    accounting,
+    causes,
+    changes,
+    examples,
+    provenance,
+    results,
+    slices,
+)
 from evals.reports.sections.causes import Cause
 from evals.reports.sections.changes import Change
 from evals.reports.sections.results import Result
 from evals.reports.versions import NightVersion
+from evals.storage.answer_pages import LISTS, TRACES, name_trace_page
+from evals.storage.report_files import REDACTION_MARKS
 
 
 class Moved(NamedTuple):
@@ -41,6 +54,32 @@ class Moved(NamedTuple):
     causes: list[Cause]
 
 
+class Neighbour(NamedTuple):
+    """A reported night beside another."""
+
+    date: date
+    version: str
+    href: str
+
+
+class Neighbours(NamedTuple):
+    """The reported nights before and after one; None where there is none."""
+
+    before: Neighbour | None = None
+    after: Neighbour | None = None
+
+
+NO_NEIGHBOURS = Neighbours()
+
+
+class AnswerList(NamedTuple):
+    """The list of the answers that fail a dimension."""
+
+    dimension: str
+    n: int
+    href: str
+
+
 def render_night(
     report: Report,
     *,
@@ -48,6 +87,7 @@ def render_night(
     provisional_until: str | None = None,
     run: Mapping[str, object] = MappingProxyType({}),
     versions: Sequence[NightVersion] = (),
+    neighbours: Neighbours = NO_NEIGHBOURS,
     templates: Path = TEMPLATES,
 ) -> str:
     """Renders the page of an application's night.
@@ -58,6 +98,7 @@ def render_night(
         provisional_until: the time until which rows may arrive; None if the night is final.
         run: the content of `run.json`; its `pins` are shown, as in `render_board`.
         versions: all versions of the night, the first written first.
+        neighbours: the nights before and after.
         templates: a folder whose fragments replace those of the package.
 
     Returns:
@@ -78,6 +119,10 @@ def render_night(
         data_docs=build_data_docs_link(report),
         versions=versions,
         verdict_change=find_verdict_change(report, versions),
+        neighbours=neighbours,
+        brief=build_brief(report),
+        lists=list_answer_lists(report),
+        pages=locate_traces(report),
         listing=accounting.list_files(report[accounting.SECTION].files),
         **summarize_rates(report, nights),
     )  # fmt: skip
@@ -139,6 +184,22 @@ def select_ending_pins(report: Report, run: Mapping[str, object]) -> list[Mappin
     models = {row.model for row in report[provenance.SECTION].evaluators}
     pins = cast("Sequence[Mapping[str, str]]", run.get("pins", ()))
     return [pin for pin in pins if pin["model"] in models]
+
+
+def list_answer_lists(report: Report) -> list[AnswerList]:
+    """Lists the pages with the failing answers of each dimension."""
+    failed: dict[str, int] = {}
+    for row in report[results.SECTION]:
+        if row.is_whole and row.failed:
+            failed[row.dimension] = max(failed.get(row.dimension, 0), row.failed)
+    return [AnswerList(name, n, f"../{LISTS}/{name_list(name)}") for name, n in failed.items()]
+
+
+def locate_traces(report: Report) -> dict[str, str]:
+    """Returns the links to the pages of the traces on it whose texts were not deleted."""
+    shown = [*report[examples.SECTION], *(e for row in report[slices.SECTION] for e in row.examples)]
+    ids = {one.trace_id for one in shown} - {*REDACTION_MARKS}
+    return {one: f"../{TRACES}/{name_trace_page(one)}" for one in ids}
 
 
 def build_data_docs_link(report: Report) -> str:

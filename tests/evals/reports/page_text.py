@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from evals.reports.pages.board import render_board
 from evals.reports.pages.night import render_night
@@ -68,3 +70,31 @@ def render_body(body: dict[str, Any], history: list[dict[str, Any]] | None = Non
 def render_bodies(*reports: dict[str, Any], run: dict[str, Any] | None = None) -> str:
     """The board over some reports."""
     return render_board([bodies.typed(one) for one in reports], run=run)
+
+
+class Crawl(NamedTuple):
+    """The pages that links lead to."""
+
+    reached: set[Path]
+    broken: set[str]
+    """Links to files that do not exist, with the page that has them."""
+
+
+def follow_links(start: Path) -> Crawl:
+    """Follows every link to a file from a page on, but for those within Data Docs."""
+    reached, broken, waiting = {start}, set[str](), [start]
+    while waiting:
+        page = waiting.pop()
+        for href in Page(page.read_text("utf-8")).links:
+            path, _, _ = href.partition("#")
+            if not path or "://" in path:
+                continue
+            target = (page.parent / unquote(path)).resolve()
+            if not target.exists():
+                broken.add(f"{page}: {href}")
+            elif target not in reached:
+                reached.add(target)
+                waiting += (
+                    [target] if target.suffix == ".html" and "data_docs" not in target.parts else []
+                )
+    return Crawl(reached, broken)

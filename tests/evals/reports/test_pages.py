@@ -111,7 +111,7 @@ def test_first_screen_gives_the_reason() -> None:
     html = render_body(bodies.slipped())
     assert read_heading(html) == "Slipped: price 91% → 74% (−17 ± 6), prompt v3."
     words = Page(html).words
-    order = ["regressed", "What changed", "Prompt v3 came into use", "Dimensions"]
+    order = ["What fell", "For whom", "Why", "Owner", "regressed", "What changed", "Dimensions"]
     places = [words.index(part) for part in order]
     assert places == sorted(places)
     assert "price 91% → 74% (−17 ± 6 points)" in words

@@ -1,0 +1,121 @@
+"""Writes the pages of a stored night: its own page, its failing answers, its neighbours' links.
+
+What is on a page is in `pages`; `assembly` builds the reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date, timedelta
+
+from evals.reports.archive import read_earlier_reports, read_report
+from evals.reports.failing_answers import read_failing_night, stream_traces
+from evals.reports.pages import answers, night, traces
+from evals.reports.pages.marks import locate_page, locate_version
+from evals.reports.pages.night import Neighbour, Neighbours
+from evals.reports.report import Report
+from evals.reports.versions import NightVersion, list_versions
+from evals.storage import night_state
+from evals.storage.answer_pages import (
+    empty_answer_pages,
+    has_answer_pages,
+    list_about,
+    list_emptied,
+    write_answer_pages,
+)
+from evals.storage.lake import Lake
+from evals.storage.report_files import (
+    ReportVersion,
+    read_run,
+    read_version_page,
+    write_page,
+)
+
+DAY = timedelta(days=1)
+REACH = 31
+"""Nights that are searched for a neighbour."""
+
+
+def write_answers(lake: Lake, report: Report) -> None:
+    """Writes the lists of a night's failing answers, and the page of each."""
+    failing = read_failing_night(lake, report.date, report.app)
+    beside = traces.find_beside(failing)
+    listed: list[answers.Listed] = []
+
+    def build_pages() -> Iterator[tuple[str, str]]:
+        for trace in stream_traces(lake, failing):
+            listed.extend(answers.build_listed(trace, failing))
+            yield traces.render_trace(trace, report, failing, beside.get(trace.trace_id))
+        yield from answers.render_lists(report, failing, listed)
+
+    write_answer_pages(lake, report.date, report.app, build_pages())
+
+
+def render_stored(
+    lake: Lake,
+    report: Report,
+    *,
+    versions: Sequence[NightVersion] | None = None,
+    provisional_until: str | None = None,
+) -> str:
+    """Renders the page of a stored report; writes its answers' pages where there are none."""
+    if not has_answer_pages(lake, report.date, report.app):
+        write_answers(lake, report)
+    if versions is None:
+        versions = list_versions(lake, report.date, report.app)
+    return night.render_night(
+        report,
+        history=read_earlier_reports(lake, report.app, report.date),
+        run=read_run(lake, ReportVersion(report.date, report.app, report.version)),
+        versions=versions,
+        provisional_until=provisional_until,
+        neighbours=find_neighbours(lake, report.date, report.app),
+    )
+
+
+def find_neighbours(lake: Lake, at: date, app: str) -> Neighbours:
+    """Finds the reported nights before and after one, a month away at most."""
+    return Neighbours(*(find_neighbour(lake, at, app, step) for step in (-DAY, DAY)))
+
+
+def find_neighbour(lake: Lake, at: date, app: str, step: timedelta) -> Neighbour | None:
+    """Finds the next reported night in a direction; None within a month."""
+    for away in range(1, REACH + 1):
+        day = at + step * away
+        version = night_state.read_intact_state(lake, day).reports.get(app)
+        href = locate_version(day, app, version) if version else None
+        if version and href:
+            return Neighbour(day, version, f"../../../{href}")
+    return None
+
+
+def refresh_neighbours(lake: Lake, report: Report) -> None:
+    """Renders the nights before and after a report anew where they lack the link to it."""
+    own = locate_page(report)
+    for one in find_neighbours(lake, report.date, report.app):
+        if one and own and f'href="../../../{own}"' not in read_page(lake, one, report.app):
+            stored = read_report(lake, one.date, report.app, one.version)
+            if stored:
+                until = night_state.read_intact_state(lake, one.date).provisional.get(report.app)
+                page = render_stored(lake, stored, provisional_until=until)
+                write_page(lake, one.date, report.app, one.version, page)
+
+
+def read_page(lake: Lake, one: Neighbour, app: str) -> str:
+    """Reads the page of a neighbour; empty where it is missing."""
+    return read_version_page(lake, ReportVersion(one.date, app, one.version))
+
+
+def empty_answers(lake: Lake, traces: Collection[str]) -> None:
+    """Deletes the answers' pages of each night that has one of some traces."""
+    for pages in list_about(lake, traces):
+        empty_answer_pages(lake, *pages)
+
+
+def write_emptied(lake: Lake) -> None:
+    """Writes the answers' pages that `empty_answers` deleted, from the tables as they are now."""
+    for at, app in list_emptied(lake):
+        version = night_state.read_intact_state(lake, at).reports.get(app)
+        report = read_report(lake, at, app, version) if version else None
+        if report:
+            write_answers(lake, report)

@@ -1,0 +1,108 @@
+"""The pages of single answers: lists of a night's failing answers, and a page of each trace.
+
+They repeat texts of traces, so that whoever deletes a text deletes them; `evals.reports` makes
+them again from the tables.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+from evals.records import digest
+from evals.storage.files import replace
+from evals.storage.lake import Lake
+from evals.storage.report_files import PAGE, REPORTS, locate_report_folder
+
+LISTS, TRACES = "failing", "traces"
+"""Folders beside the versions of a night's report."""
+EMPTIED = b"<!doctype html><title>Being written again</title><p>Run <code>andon nightly</code>.</p>"
+"""The list of a night whose pages were deleted and are not made again yet."""
+
+
+class AnswerPages(NamedTuple):
+    """The night and application of some pages."""
+
+    night: date
+    app: str
+
+
+def name_trace_page(trace_id: str) -> str:
+    """Returns the file name of a trace's page: a hash, for an id may be anything."""
+    return f"{digest(trace_id, 24)}.html"
+
+
+def has_answer_pages(lake: Lake, night: date, app: str) -> bool:
+    """Whether the pages of a night's answers were written."""
+    return (locate_report_folder(lake, night, app) / LISTS / PAGE).exists()
+
+
+def write_answer_pages(lake: Lake, night: date, app: str, pages: Iterable[tuple[str, str]]) -> None:
+    """Replaces the pages of a night's answers, by name below its folder; deletes all others.
+
+    A page with the same content is left as it is.
+    """
+    folder = locate_report_folder(lake, night, app)
+    written: set[Path] = set()
+    for name, page in pages:
+        path = folder / name
+        replace_changed(path, page)
+        written.add(path)
+    for path in list_files(folder):
+        if path not in written:
+            path.unlink(missing_ok=True)
+
+
+def replace_changed(path: Path, page: str) -> None:
+    """Replaces a page whose content differs."""
+    data = page.encode("utf-8", "replace")
+    try:
+        is_same = path.stat().st_size == len(data) and path.read_bytes() == data
+    except FileNotFoundError:
+        is_same = False
+    if not is_same:
+        replace(path, data)
+
+
+def list_files(folder: Path) -> list[Path]:
+    """Lists the pages of the answers below a night's folder."""
+    return [path for name in (LISTS, TRACES) for path in sorted((folder / name).glob("*.html"))]
+
+
+def empty_answer_pages(lake: Lake, night: date, app: str) -> None:
+    """Deletes the pages of a night's answers; `list_emptied` lists it until they are written."""
+    folder = locate_report_folder(lake, night, app)
+    replace(folder / LISTS / PAGE, EMPTIED)
+    shutil.rmtree(folder / TRACES, ignore_errors=True)
+    for path in (folder / LISTS).glob("*.html"):
+        if path.name != PAGE:
+            path.unlink(missing_ok=True)
+
+
+def list_emptied(lake: Lake) -> list[AnswerPages]:
+    """Lists the nights whose pages were deleted and are not written again."""
+    return [
+        pages
+        for pages, folder in list_folders(lake)
+        if (folder / LISTS / PAGE).read_bytes() == EMPTIED
+    ]
+
+
+def list_about(lake: Lake, traces: Collection[str]) -> list[AnswerPages]:
+    """Lists the nights that have a page of one of some traces."""
+    names = {name_trace_page(trace) for trace in traces}
+    return [
+        pages
+        for pages, folder in list_folders(lake)
+        if any((folder / TRACES / name).exists() for name in names)
+    ]
+
+
+def list_folders(lake: Lake) -> Iterator[tuple[AnswerPages, Path]]:
+    """Yields each night with such pages, and its folder."""
+    for name in lake.store.list_names(f"{REPORTS}/*/*/{LISTS}/{PAGE}"):
+        _, night, app, *_ = name.split("/")
+        yield AnswerPages(date.fromisoformat(night), app), lake.store.path(name).parent.parent
