@@ -1,29 +1,31 @@
-"""The pages in a real browser: they fit the width, ask for nothing, and leave pictures behind."""
+"""The pages in a real browser: from the disk, without a request, for every reader and printer."""
 
 from __future__ import annotations
 
 import re
 import shutil
-import struct
-import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evals.records import Trace
 from tests.evals.reports import report_bodies as bodies
 from tests.evals.reports.page_text import render_bodies, render_body
+from tests.evals.reports.test_answer_pages import build_night, build_trace, give, render_pages
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH to draw pages with")
+if CHROMIUM is None:
+    pytest.skip("no chromium on PATH to open pages with", allow_module_level=True)
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
 
-FRAME = """<!doctype html><style>body{margin:0}iframe{border:0;width:WIDTHpx;height:900px}</style>
-<iframe src="page.html"></iframe><script>
-onload = () => {
-  const root = document.querySelector("iframe").contentDocument.documentElement;
-  document.title = `wide ${root.scrollWidth} scripts ${root.querySelectorAll("script").length}`;
-};
-</script>"""
+ATTACK = '</pre><script>window.attacked=1</script><img src=x onerror="window.attacked=2">'
+LINK = "https://traces.example.com/t-1"
 
 
 def long() -> dict[str, Any]:
@@ -34,54 +36,155 @@ def long() -> dict[str, Any]:
     return body | {"examples": [spill]}
 
 
-PAGES = {
+def attack() -> Trace:
+    """A trace in which every text is an attack or has no space."""
+    steps = ({"kind": ATTACK, "name": "n" * 400, "documents": [{"id": ATTACK, "content": ATTACK}]},)
+    messages = ({"role": ATTACK, "content": ATTACK}, {"role": "user", "content": "x" * 4000})
+    return build_trace(
+        "t" * 300, input=ATTACK, output=ATTACK, context=ATTACK * 9, messages=messages, steps=steps,
+        metadata={"url": LINK}, versions={ATTACK: "v" * 200}, session_id=ATTACK,
+    )  # fmt: skip
+
+
+def render_answers(*shown: Trace, name: str) -> str:
+    """One of the pages of some failing answers: the first whose name begins so."""
+    ids = [trace.trace_id for trace in shown]
+    given = [give(one, dimension) for one in ids for dimension in ("price", "tone")]
+    slices = {one: ["source=web", f"word-{'o' * 90}"] if n else [] for n, one in enumerate(ids)}
+    night = build_night(given, slices=slices)
+    pages = render_pages(night, {trace.trace_id: trace for trace in shown})
+    return next(page for key, page in sorted(pages.items()) if key.startswith(name))
+
+
+def list_board() -> str:
+    """A board of twenty nights of two applications."""
+    return render_bodies(*bodies.nights(20, "extraction", drop=6), *bodies.nights(20, "summaries"))
+
+
+PAGES: dict[str, Callable[[], str]] = {
     "night": lambda: render_body(bodies.slipped(), bodies.nights(13, last="2026-10-07")),
     "long": lambda: render_body(long()),
     "hostile": lambda: render_body(bodies.hostile()),
     "refused": lambda: render_body(bodies.refused()),
-    "board": lambda: render_bodies(
-        *bodies.nights(20, "extraction", drop=6), *bodies.nights(20, "summaries")
-    ),
+    "nothing": lambda: render_body(bodies.night(results=[])),
+    "board": list_board,
+    "empty board": lambda: render_bodies(),
+    "first list": lambda: render_answers(attack(), build_trace("b"), name="failing/index"),
+    "list": lambda: render_answers(attack(), build_trace("b"), name="failing/price-1"),
+    "trace": lambda: render_answers(build_trace(), name="traces/"),
+    "attack": lambda: render_answers(attack(), name="traces/"),
 }
 
 
-def chromium(tmp_path: Path, *words: str) -> str:
-    """What headless Chromium prints; it keeps its profile in the test's folder."""
-    assert CHROMIUM
-    quiet = ("--disable-background-networking", "--disable-component-update", "--disable-sync")
-    command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic",
-               "--no-first-run", *quiet, f"--user-data-dir={tmp_path / 'profile'}",
-               *words]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    return done.stdout
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests."""
+    with playwright.sync_playwright() as started:
+        quiet = ("--disable-background-networking", "--disable-component-update", "--no-sandbox")
+        running = started.chromium.launch(executable_path=CHROMIUM, args=list(quiet))
+        yield running
+        running.close()
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every page in a file."""
+    path = tmp_path_factory.mktemp("pages")
+    for name, render in PAGES.items():
+        (path / f"{name}.html").write_text(render(), "utf-8")
+    return path
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Page]:
+    """An empty tab."""
+    context = browser.new_context()
+    context.set_default_timeout(60_000)
+    yield context.new_page()
+    context.close()
+
+
+def count_printed(page: Page) -> int:
+    """Returns how many sheets of A4 a page prints on."""
+    return len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_page_fits_its_width(name: str, width: int, tmp_path: Path) -> None:
-    """No page scrolls sideways, on a phone or on a desk, and none gains a script."""
-    (tmp_path / "page.html").write_text(PAGES[name](), "utf-8")
-    frame = tmp_path / "frame.html"
-    frame.write_text(FRAME.replace("WIDTH", str(width)), "utf-8")
-    words = ("--allow-file-access-from-files", "--window-size=1400,1000", "--dump-dom")
-    found = re.search(
-        r"<title>wide (\d+) scripts (\d+)", chromium(tmp_path, *words, frame.as_uri())
-    )
-    assert found
-    assert int(found[1]) <= width
-    assert int(found[2]) == 0
+def test_page_is_quiet_and_fits_every_width(name: str, folder: Path, opened: Page) -> None:
+    """A page from the disk asks for nothing, logs nothing, runs nothing and never scrolls aside."""
+    asked, logged = list[str](), list[str]()
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.on("console", lambda message: logged.append(message.text))
+    opened.on("pageerror", lambda error: logged.append(str(error)))
+    opened.on("dialog", lambda dialog: dialog.dismiss())
+    url = (folder / f"{name}.html").as_uri()
+    opened.goto(url)
+    opened.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    for width in (390, 1280):
+        opened.set_viewport_size({"width": width, "height": 900})
+        assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.evaluate("window.attacked") is None
+    assert asked == [url]
+    assert logged == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_page_is_drawn(scheme: str, tmp_path: Path) -> None:
-    """A page becomes a picture of the size asked for, in light and in dark."""
-    page, picture = tmp_path / "page.html", tmp_path / f"night-{scheme}.png"
-    page.write_text(PAGES["night"](), "utf-8")
-    dark = ["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []
-    chromium(
-        tmp_path, *dark, "--hide-scrollbars", "--window-size=1280,900",
-        f"--screenshot={picture}", page.as_uri(),
-    )  # fmt: skip
-    image = picture.read_bytes()
-    assert struct.unpack(">II", image[16:24]) == (1280, 900)
-    assert len(image) > 20_000
+@pytest.mark.parametrize("name", ["night", "board", "first list", "list", "trace", "refused"])
+def test_everybody_can_read_it(name: str, scheme: Any, folder: Path, opened: Page) -> None:
+    """Axe finds nothing, in light and in dark: contrast, names, landmarks, headings, tables."""
+    opened.emulate_media(color_scheme=scheme)
+    opened.goto((folder / f"{name}.html").as_uri())
+    found = axe.Axe().run(opened).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
+
+
+@pytest.mark.parametrize("name", ["night", "trace"])
+def test_a_page_can_be_read_by_keyboard(name: str, folder: Path, opened: Page) -> None:
+    """Tab reaches every link and every fold, each with a visible frame, and Enter unfolds it."""
+    opened.goto((folder / f"{name}.html").as_uri())
+    opened.evaluate("for (const one of document.querySelectorAll('details')) one.open = false")
+    reached = list[str]()
+    for _ in range(opened.locator("a, summary, pre").count()):
+        opened.keyboard.press("Tab")
+        tag, line, style = opened.evaluate(
+            "(e => [e.tagName, getComputedStyle(e).outlineWidth, getComputedStyle(e).outlineStyle])"
+            "(document.activeElement)"
+        )
+        if tag == "BODY":
+            break
+        reached.append(tag)
+        assert (line, style) == ("3px", "solid")
+        if tag == "SUMMARY" and reached.count("SUMMARY") == 1:
+            opened.keyboard.press("Enter")
+            assert opened.evaluate("document.activeElement.parentElement.open")
+    assert reached.count("SUMMARY") == opened.locator("details:visible > summary").count()
+    assert reached.count("A") >= opened.locator("header a").count()
+
+
+@pytest.mark.parametrize(("name", "most"), [("night", 4), ("board", 2), ("refused", 1)])
+def test_a_page_prints_on_few_sheets(name: str, most: int, folder: Path, opened: Page) -> None:
+    """A night takes at most four sheets of A4, and the board two."""
+    opened.goto((folder / f"{name}.html").as_uri())
+    assert 1 <= count_printed(opened) <= most
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_is_drawn(scheme: Any, folder: Path, opened: Page) -> None:
+    """A night has a light ground and dark text, or the reverse, as the reader prefers."""
+    opened.emulate_media(color_scheme=scheme)
+    opened.goto((folder / "night.html").as_uri())
+    ground, ink = opened.evaluate(
+        "(s => [s.backgroundColor, s.color])(getComputedStyle(document.body))"
+    )
+    brightness = [sum(map(int, re.findall(r"\d+", color)[:3])) for color in (ground, ink)]
+    assert (brightness[0] > brightness[1]) == (scheme == "light")
+    assert len(opened.screenshot()) > 20_000
+
+
+def test_a_link_to_the_source_of_a_trace_is_followed_on_a_click_alone(
+    folder: Path, opened: Page
+) -> None:
+    """The only address of the web on a page is the one its trace came with, as a link."""
+    opened.goto((folder / "attack.html").as_uri())
+    links = opened.locator("a").evaluate_all("links => links.map(link => link.href)")
+    assert [link for link in links if not link.startswith("file:")] == [LINK]
