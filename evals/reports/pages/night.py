@@ -197,7 +197,10 @@ def list_answer_lists(report: Report) -> list[AnswerList]:
 
 def locate_traces(report: Report) -> dict[str, str]:
     """Returns the links to the pages of the traces on it whose texts were not deleted."""
-    shown = [*report[examples.SECTION], *(e for row in report[slices.SECTION] for e in row.examples)]
+    shown = [
+        *report[examples.SECTION],
+        *(e for row in report[slices.SECTION] for e in row.examples),
+    ]
     ids = {one.trace_id for one in shown} - {*REDACTION_MARKS}
     return {one: f"../{TRACES}/{name_trace_page(one)}" for one in ids}
 
