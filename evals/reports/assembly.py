@@ -12,8 +12,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from evals.records import JsonLike
+from evals.evaluators.registry import is_recorded
+from evals.records import JsonLike, digest
 from evals.reports.archive import read_current_reports, read_earlier_reports, read_report
+from evals.reports.decide.rows import Rate, read_rows
 from evals.reports.night_data import StoredNight, find_baseline_versions
 from evals.reports.report import Report, build_refused_report, build_report
 from evals.reports.section import Parts
@@ -27,7 +29,7 @@ from evals.storage.documents.batch_jobs import list_open_jobs
 from evals.storage.documents.failed_sources import read_failed_sources
 from evals.storage.documents.missing_nights import read_missing_nights
 from evals.storage.lake import Lake
-from evals.storage.marts import list_locked_files
+from evals.storage.marts import list_locked_files, read_whole_rates
 from evals.storage.parquet_files import stream_rows
 from evals.storage.report_files import (
     write_board_page,
@@ -149,10 +151,43 @@ def mark_reported(
         provisional={**select_waiting(state.provisional, waiting), **open_until},
         waiting=tuple(sorted(waiting)),
         seen=seen,
+        rates=digest_rates(lake, night),
+        history=night_state.digest_histories(lake).get(night),
         open=has_retryable_errors(lake, night, waiting),
         failed=night_locks.find_failed_judges(lake, catalog, night),
         on_time=state.on_time or tuple(night_state.list_staged_sources(lake, night)),
     )
+
+
+def digest_rates(lake: Lake, night: date) -> str:
+    """Returns a digest of a night's rates that series are made of."""
+    rows = read_whole_rates(lake, [night])
+    series = [
+        f"{row['app']} {rate!r}"
+        for row, rate in zip(rows, read_rows(Rate, rows), strict=True)
+        if not is_recorded(rate.kind)
+    ]
+    return digest(sorted(series))
+
+
+def renew_dependent_reports(lake: Lake, catalog: Catalog, now: datetime) -> list[date]:
+    """Reports nights anew whose incidents depend on an earlier night that changed; asks nothing.
+
+    Nights that are due anyway are left to their run.
+
+    Returns:
+        The nights.
+    """
+    renewed = list[date]()
+    for night, before in night_state.digest_histories(lake).items():
+        state = night_state.read_intact_state(lake, night)
+        if state.history in (None, before):
+            continue
+        if night_locks.explain_pending(lake, catalog, night) is None:
+            stamp = {"run_id": "renewed", "reported_at": now.isoformat()}
+            write_night_reports(lake, catalog, night, stamp)
+            renewed.append(night)
+    return renewed
 
 
 def select_waiting(entries: Mapping[str, str], waiting: Collection[str]) -> dict[str, str]:

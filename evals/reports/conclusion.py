@@ -18,6 +18,7 @@ from evals.reports.sections.results import Result
 
 Outcome = Literal["pass", "regressed", "inconclusive", "infrastructure"]
 WORST_FIRST: tuple[Word, ...] = ("slipped", "too close to call", "held", "not measured")
+CHANGED = "its evaluator changed since, so it is open until a person accepts it"
 UNDECIDED = "no evaluator may decide"
 
 
@@ -62,7 +63,8 @@ def conclude_night(
 def describe_incident(row: IncidentRow) -> str:
     """Describes an incident of which no rate is measured as slipped tonight."""
     names = [rate.dimension or "all dimensions together" for rate in row.rates]
-    return f"{join_names(names)} since {format_day(row.first, 'short')}, {row.state}"
+    text = f"{join_names(names)} since {format_day(row.first, 'short')}, {row.state}"
+    return f"{text}; {CHANGED}" if row.needs_person else text
 
 
 def conclude_refused(reason: str) -> Conclusion:

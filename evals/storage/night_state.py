@@ -56,6 +56,10 @@ class NightState:
     """The current version of each application's report."""
     seen: str | None = None
     """A digest of its reports' inputs; empty: it is due again; None: it has no report."""
+    rates: str | None = None
+    """A digest of the rates that the incidents of later nights depend on; None: not known."""
+    history: str | None = None
+    """A digest of the rates of the nights before, as its report read them; None: not known."""
     open: bool = False
     """Whether some calls failed and can be repeated."""
     awaits: int = 0
@@ -83,6 +87,8 @@ class NightChanges(TypedDict, total=False):
     samples: Mapping[str, Mapping[str, dict[str, Any]]]
     reports: Mapping[str, str]
     seen: str | None
+    rates: str | None
+    history: str | None
     open: bool
     awaits: int
     out: tuple[str, ...]
@@ -156,6 +162,17 @@ def list_stored_nights(lake: Lake) -> list[date]:
     """Lists the nights that have a state, oldest first."""
     names = lake.store.list_names(f"{FOLDER}/*.json")
     return [date.fromisoformat(name[len(FOLDER) + 1 : -len(".json")]) for name in names]
+
+
+def digest_histories(lake: Lake) -> dict[date, str]:
+    """Returns for each night a digest of the rates of those before, as they are now."""
+    histories: dict[date, str] = {}
+    so_far = ""
+    for night in list_stored_nights(lake):
+        histories[night] = so_far
+        if rates := read_intact_state(lake, night).rates:
+            so_far = digest([so_far, night.isoformat(), rates])
+    return histories
 
 
 def find_provisional_until(lake: Lake, night: date, app: str, now: datetime) -> str | None:

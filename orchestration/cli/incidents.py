@@ -108,6 +108,8 @@ def show_incident(settings: Settings, name: str, as_json: bool) -> None:
     terminal.print_line(one.describe())
     for rate in one.row.rates:
         over = ", recovered" if rate.recovered else ""
+        if one.row.is_open and not (rate.comparable or rate.recovered):
+            over = "; its evaluator has changed since: it is open until `andon incident accept`"
         terminal.print_line(
             f"  {rate.dimension or 'all dimensions together'}: {100 * rate.before:.0f}% before, "
             f"{100 * rate.after:.0f}% since {rate.first}{over}"

@@ -264,7 +264,9 @@ def build_board(deployment: Deployment) -> dg.AssetsDefinition:
     def board(context: dg.AssetExecutionContext) -> Materialized:
         """One page over all nights and applications, and the warehouse of views beside it."""
         lake = settings.open_lake()
-        pipeline.record_missing_nights(lake, settings.load_catalog(), datetime.now(UTC))
+        catalog = settings.load_catalog()
+        pipeline.record_missing_nights(lake, catalog, datetime.now(UTC))
+        assembly.renew_dependent_reports(lake, catalog, datetime.now(UTC))
         path = assembly.write_board(lake, pin_checks.describe_expiring(settings))
         marts.rebuild_warehouse(lake)
         return dg.MaterializeResult(

@@ -155,6 +155,8 @@ class Replay:
         self.evidence = series.start_evidence(self.panel)
         self.usable = np.ones(self.panel.y.shape, dtype=bool)
         self.incidents: list[Incident] = []
+        self.began = [0] * len(self.panel.y)
+        """The first night of the present evaluator version of each series."""
         self.unapplied = sorted(history.decisions, key=lambda one: one.night)
 
     def add_night(self, night: int) -> None:
@@ -208,6 +210,7 @@ class Replay:
     def restart_series(self, i: int, night: int) -> None:
         """Begins a series anew: no night before is compared with."""
         self.usable[i, :night] = False
+        self.began[i] = night
         self.forget_evidence(i, night)
         key = (*self.keys, WHOLE)[i]
         for fall in (fall for one in self.incidents for fall in one.falls.values()):
@@ -294,7 +297,8 @@ class Replay:
             self.usable[i, : fall.start] = False
             self.forget_evidence(i, night)
             if fall.key in self.history.deciding:
-                self.usable[-1, : fall.start], self.usable[-1, fall.start :] = False, True
+                start = max(fall.start, self.began[-1])
+                self.usable[-1, :start], self.usable[-1, start:] = False, True
         incident.state, incident.ended = "accepted", night
 
     def reopen(self, incident: Incident, night: int) -> None:
@@ -304,6 +308,7 @@ class Replay:
             fall.is_over, fall.recovery = False, 0.0
             if fall.usable is not None:
                 self.usable[i] = fall.usable
+                self.usable[i, : self.began[i]] = False
             self.forget_evidence(i, night)
         incident.state, incident.ended = "open", None
         incident.reopened.append(night)

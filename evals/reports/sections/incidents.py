@@ -68,6 +68,9 @@ class Involved:
     """Since the first of them."""
     first: date = field(metadata={"key": "from"})
     recovered: bool = absent_if(False)
+    comparable: bool = absent_if(True)
+    """Whether the evaluator still has the version of the nights before; if not, no night shows a
+    recovery."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,12 @@ class IncidentRow:
     def is_open(self) -> bool:
         """Whether it is neither recovered nor accepted."""
         return self.state not in ("recovered", "accepted")
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether no night can show that it recovered, since an evaluator changed."""
+        left = [rate for rate in self.rates if not rate.recovered]
+        return self.is_open and any(not rate.comparable for rate in left)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +255,7 @@ def build_involved(fall: Fall, replayed: Replayed, first: date) -> Involved:
         nights=len(fall.excess),
         first=first,
         recovered=fall.is_over,
+        comparable=fall.is_comparable,
     )
 
 

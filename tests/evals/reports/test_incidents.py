@@ -170,6 +170,12 @@ def test_another_version_of_an_evaluator_begins_anew() -> None:
         }
     (one,) = replay(replace(history, rows=rows))
     assert (one.name, one.state, list(one.falls)) == (NAME, "ongoing", [A])
+    assert not one.falls[A].is_comparable
+    last = history.nights[-1]
+    accepted = Decision(NAME, last, "accept", "Ann", "the new rules are wanted")
+    replayed = replay_nights(replace(history, rows=rows, decisions=[accepted]))
+    assert [one.state for one in replayed.incidents] == ["accepted"]
+    assert not replayed.usable[-1, :70].any(), "the mean has no night of two versions"
 
 
 def test_evidence_of_a_recovery() -> None:

@@ -1,4 +1,4 @@
-"""Which nights a decision on an incident makes due."""
+"""Which nights a decision on an incident, or a corrected night, affects."""
 
 from __future__ import annotations
 
@@ -25,3 +25,16 @@ def test_a_decision_makes_its_nights_due_and_no_other(tmp_path: Path) -> None:
     add_decision(lake, decision)
     after = [digest_inputs(lake, catalog, night) for night in nights]
     assert [was == now for was, now in zip(before, after, strict=True)] == [True, False, True]
+
+
+def test_a_corrected_night_changes_the_history_of_later_nights_alone(tmp_path: Path) -> None:
+    """Nights up to it are as they were; a night whose rates are not known is no part of it."""
+    lake = Lake(tmp_path / "home")
+    nights = [NIGHT + timedelta(days=days) for days in range(4)]
+    for night, rates in zip(nights, ("a", "b", None, "c"), strict=True):
+        night_state.update_state(lake, night, rates=rates)
+    before = night_state.digest_histories(lake)
+    assert before[nights[2]] == before[nights[3]]
+    night_state.update_state(lake, nights[1], rates="corrected")
+    after = night_state.digest_histories(lake)
+    assert [before[n] == after[n] for n in nights] == [True, True, False, False]
