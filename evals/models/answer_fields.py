@@ -95,11 +95,13 @@ class Usage(NamedTuple):
 
 
 def read_usage(answer: dict[str, Json], read: str, written: str) -> Usage:
-    """Reads the tokens of an answer.
+    """Reads the tokens of an answer; none where a count is implausible, so that it costs its most.
 
-    Raises:
-        TypeError, ValueError: when a count is implausible.
+    The answer itself is paid and counts.
     """
-    usage = read_part(answer, "usage")
-    cached = read_part(usage, f"{read}_details").get(CACHED)
-    return Usage(*map(parse_tokens, (usage.get(read), usage.get(written), cached)))
+    try:
+        usage = read_part(answer, "usage")
+        cached = read_part(usage, f"{read}_details").get(CACHED)
+        return Usage(*map(parse_tokens, (usage.get(read), usage.get(written), cached)))
+    except (TypeError, ValueError, OverflowError):
+        return Usage()

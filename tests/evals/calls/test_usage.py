@@ -16,23 +16,24 @@ from tests.evals.models.model_server import Script, ServerReply, build_completio
 PRICES = [{"since": "2026-01-01", "input": 1.0, "output": 1.0}]
 VERDICT = '{"critique": "c", "verdict": "pass"}'
 CUT = '{"critique": "It says th'
-WITHOUT_USAGE: list[dict[str, Any] | None] = [
+WITHOUT_USAGE: list[Any] = [
     None,
     {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
     {"prompt_tokens": 10},
     {"total_tokens": 12},
+    {"prompt_tokens": "many", "completion_tokens": 2},
+    {"prompt_tokens": -1, "completion_tokens": 2},
+    "none",
 ]
 
 
-def answer_with(usage: dict[str, Any] | None) -> Script:
+def answer_with(usage: Any) -> Script:
     """Answers with a verdict and a usage."""
     return lambda body, seen: ServerReply(200, build_completion(body, VERDICT, usage=usage))
 
 
 @pytest.mark.parametrize("usage", WITHOUT_USAGE)
-def test_a_budget_holds_where_no_usage_is_reported(
-    tmp_path: Path, usage: dict[str, Any] | None
-) -> None:
+def test_a_budget_holds_where_no_usage_is_reported(tmp_path: Path, usage: Any) -> None:
     """Each answer is booked at its most, in the ledger too, where it is marked as a bound."""
     with serve_script(answer_with(usage)) as server:
         pin = {"prices": PRICES, "concurrency": 4}
