@@ -15,6 +15,11 @@ from evals.repair import inbox_record, label_record, night_record
 from evals.specs import Catalog
 from evals.storage import marts, night_state
 from evals.storage.damage import explain_damage, report, set_aside
+from evals.storage.documents.answer_files import (
+    list_present,
+    read_answer_files,
+    write_answer_files,
+)
 from evals.storage.documents.batch_jobs import list_job_tags, read_job
 from evals.storage.documents.carried_turns import read_carried
 from evals.storage.documents.departures import read_departures
@@ -60,6 +65,7 @@ def mend_home(lake: Lake, catalog: Catalog) -> list[str]:
     mend_tables(lake, closed)
     mend_reports(lake, closed)
     mend_queues(lake, catalog)
+    report_lost_answers(lake)
     return list(dict.fromkeys(lost))
 
 
@@ -92,6 +98,15 @@ def set_aside_damaged(
         set_aside(lake.store.path(name))
         return True
     return False
+
+
+def report_lost_answers(lake: Lake) -> None:
+    """Reports files of paid answers that are gone, once, and records those the home has."""
+    recorded, present = read_answer_files(lake), list_present(lake)
+    for name in sorted(recorded - present):
+        report(f"{lake.store.path(name)} is missing; its answers are paid again where needed")
+    if recorded != present:
+        write_answer_files(lake, present)
 
 
 def mend_queues(lake: Lake, catalog: Catalog) -> None:

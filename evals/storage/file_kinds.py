@@ -42,6 +42,7 @@ KINDS = (
     declare_cache(r"failed_sources\.json"),
     declare_cache(r"model_lists\.json"),
     declare_cache(r"emptied\.json"),
+    declare_cache(r"answer_files\.json", "a file of answers lost before goes unnoticed"),
     declare_cache(r"redacted_kinds\.json"),
     declare_cache(r"quarantine/inbox_stamps\.json"),
     declare_cache(r"pulls/remote_stamps\.json", "objects are fetched again, each read once"),

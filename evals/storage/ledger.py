@@ -17,6 +17,7 @@ import orjson
 
 from evals.records import Answer
 from evals.storage.damage import report
+from evals.storage.documents.answer_files import add_answer_file
 from evals.storage.errors import DamagedFileError
 from evals.storage.lake import Lake
 from evals.storage.locks import LockHeldError
@@ -307,6 +308,7 @@ def merge_journal(lake: Lake, path: Path) -> None:
 def merge_entries(lake: Lake, night: date, version: str, entries: dict[str, Entry]) -> None:
     """Merges a journal's answers into one file of the ledger, a batch in memory at a time."""
     file = lake.locate_partition("answers", night) / f"{version}.parquet"
+    is_new = not file.exists()
     with lake.open_writer("answers", night, version) as writer:
         for answer in read_answers([file] if file.exists() else []):
             new = entries.get(answer.content_key)
@@ -316,3 +318,5 @@ def merge_entries(lake: Lake, night: date, version: str, entries: dict[str, Entr
             writer.add(answer)
         for entry in sorted(entries.values(), key=lambda entry: entry.offset):
             writer.add(entry.read_line())
+    if is_new:
+        add_answer_file(lake, file)
