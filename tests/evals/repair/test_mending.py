@@ -270,6 +270,20 @@ def test_paid_answers_of_a_night_are_never_asked_again_without_a_word(
     assert any("paid answers of one judge are lost" in lost for lost in started.lost)
 
 
+def test_paid_answers_that_are_gone_are_named_once(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Deleting them is one of the remedies: nothing stops, and the loss is no secret."""
+    path = find_file(home.lake, f"answers/date={FIRST}/*.parquet")
+    assert start_run(home, caplog).sentences == []
+    path.unlink()
+    missing = f"{path} is missing; its answers are paid again where needed"
+    started = start_run(home, caplog)
+    assert (started.lost, started.sentences) == ([], [missing])
+    caplog.clear()
+    assert start_run(home, caplog).sentences == []
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [("schema.json", "schema_version"), ("user_key.json", "key for user ids")],

@@ -7,6 +7,7 @@ import pytest
 
 from evals.records import Answer
 from evals.storage import ledger
+from evals.storage.documents.answer_files import list_present, read_answer_files
 from evals.storage.lake import Lake
 
 NIGHT = date(2026, 10, 1)
@@ -62,6 +63,13 @@ def test_a_closed_journal_is_merged_into_the_ledger(lake: Lake) -> None:
         journal.append(build_answer("a"))
     assert not list((lake.home / "journal").glob("*.jsonl"))
     assert [row.content_key for row in lake.read("answers", [NIGHT])] == ["a"]
+
+
+def test_a_new_file_of_answers_is_recorded(lake: Lake) -> None:
+    """So that its loss is noticed, whoever removes it."""
+    with ledger.open_journal(lake, "run") as journal:
+        journal.append(build_answer("a"))
+    assert read_answer_files(lake) == list_present(lake) != set()
 
 
 def test_a_line_cut_short_by_a_kill_is_no_answer(lake: Lake) -> None:
