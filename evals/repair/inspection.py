@@ -16,6 +16,7 @@ from evals.storage.checksums import verify_checksum
 from evals.storage.damage import ASIDE, detect_damage, explain_damage, name_file
 from evals.storage.documents import (
     batch_jobs,
+    blessed_baselines,
     carried_turns,
     departures,
     forget_requests,
@@ -66,6 +67,7 @@ DOCUMENTS: Mapping[str, Read] = {
     "inbox_files.json": lambda lake, name: inbox_files.read_inbox_files(lake),
     "label_batches.json": lambda lake, name: label_batches.read_label_batches(lake),
     "label_arrivals.json": lambda lake, name: label_batches.read_arrivals(lake),
+    "blessed_baselines.json": lambda lake, name: blessed_baselines.read_baselines(lake),
     "incident_decisions.json": lambda lake, name: incident_decisions.read_every_decision(lake),
     tombstones.NAME: lambda lake, name: lake.read_document(name, tombstones.parse_tombstones),
     tombstones.COPY: lambda lake, name: lake.read_document(name, tombstones.parse_tombstones),

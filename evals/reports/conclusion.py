@@ -90,12 +90,12 @@ def write_headline(worst: Word, rows: Sequence[Result], causes: Sequence[Cause])
 def describe_change(row: Result, causes: Sequence[Cause]) -> str:
     """Describes one change with its cause, such as `price 91% → 74% (−17 ± 6), prompt v3`."""
     why = shorten_causes(cause for cause in causes if cause.key == row.key)
-    return f"{row.dimension} {row.reason}" + (f", {why}" if why else "")
+    return f"{row.name} {row.reason}" + (f", {why}" if why else "")
 
 
 def add_reason(row: Result) -> str:
     """Returns a dimension with its reason in parentheses."""
-    return f"{row.dimension} ({row.reason})"
+    return f"{row.name} ({row.reason})"
 
 
 def join_few(parts: Sequence[str], most: int = 3) -> str:
@@ -106,14 +106,14 @@ def join_few(parts: Sequence[str], most: int = 3) -> str:
 
 def describe_held(at: Sequence[Result], deciding: Sequence[Result], causes: Sequence[Cause]) -> str:
     """Describes a night that held: on how much, what rose, and what is missing."""
-    count = f"all {len(at)} measures" if len(at) > 1 else at[0].dimension
+    count = f"all {len(at)} measures" if len(at) > 1 else at[0].name
     if len(at) < len(deciding):
         count = f"{len(at)} of {len(deciding)} measures"
     text = f"Held on {count}"
     risen = [describe_change(row, causes) for row in at if row.change_low and row.change_low > 0]
     if risen:
         text += f"; up: {join_few(risen)}"
-    missing = [row.dimension for row in deciding if row.verdict == "not measured"]
+    missing = [row.name for row in deciding if row.verdict == "not measured"]
     return text + (f"; not measured: {join_few(missing)}" if missing else "") + "."
 
 
@@ -142,7 +142,7 @@ def decide_gate(worst: Word, deciding: Sequence[Result]) -> GateDecision:
     elif any(has_outage(row.n - row.skipped, row.errored) for row in deciding):
         outcome = "infrastructure"
     reasons = tuple(
-        f"{row.dimension} ({row.evaluator}) {row.verdict}: {row.reason}"
+        f"{row.name} ({row.evaluator}) {row.verdict}: {row.reason}"
         for row in deciding
         if row.verdict != "held"
     )

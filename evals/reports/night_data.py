@@ -14,7 +14,8 @@ from evals.evaluators.registry import is_recorded
 from evals.models import FAULTS
 from evals.records import Trace
 from evals.reports import json_form
-from evals.reports.archive import read_earlier_reports
+from evals.reports.archive import read_earlier_reports, read_report
+from evals.reports.decide.blessed import Blessed, read_rates
 from evals.reports.decide.incidents import Action, Decision
 from evals.reports.decide.rows import Paid, Row, read_row
 from evals.reports.label_counts import count_labels
@@ -27,12 +28,13 @@ from evals.reports.row_counts import (
     Redacted,
     RuleCount,
 )
-from evals.reports.sections import provenance, slices
+from evals.reports.sections import provenance, results, slices
 from evals.slices.findings import SliceSearch, search_slices
 from evals.slices.traces_table import Scored
 from evals.specs import App, Attacks, Catalog, Dimension, Evaluator, Slice
 from evals.storage import night_state
 from evals.storage.documents.accounts import Account, FileAccount, Redactions
+from evals.storage.documents.blessed_baselines import find_baseline
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.incident_decisions import read_decisions
 from evals.storage.lake import Lake
@@ -106,6 +108,17 @@ class StoredNight:
     def board_applications(self) -> int:
         """How many applications the catalog has."""
         return len({*self.catalog.apps, *self.catalog.broken})
+
+    @property
+    def blessed(self) -> Blessed | None:
+        """The report that a person named as the baseline, by this night."""
+        stored = find_baseline(self.lake, self.app.app, self.date)
+        report = stored and read_report(self.lake, stored.night, stored.app, stored.version)
+        if not stored or not report:
+            return None
+        rates = read_rates(report[results.SECTION])
+        why = (stored.by, stored.reason, stored.first)
+        return Blessed(stored.night, stored.version, *why, rates)
 
     @property
     def incident_decisions(self) -> Sequence[Decision]:

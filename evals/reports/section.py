@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
+from evals.reports.decide.blessed import Blessed
 from evals.reports.decide.incidents import Decision
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.phrases import round_figure
@@ -113,6 +114,11 @@ class NightData(Protocol):
     @property
     def board_applications(self) -> int:
         """How many applications the board has."""
+        ...
+
+    @property
+    def blessed(self) -> Blessed | None:
+        """The report that a person named as the baseline; None without one."""
         ...
 
     @property

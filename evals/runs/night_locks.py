@@ -14,6 +14,7 @@ from evals.records import digest
 from evals.specs import Catalog, Evaluator
 from evals.storage import night_state
 from evals.storage.documents.batch_jobs import list_job_tags, read_job
+from evals.storage.documents.blessed_baselines import find_baseline
 from evals.storage.documents.evaluator_specs import read_evaluator, write_evaluator
 from evals.storage.documents.incident_decisions import read_decisions
 from evals.storage.documents.label_batches import read_label_batches
@@ -97,7 +98,7 @@ def digest_inputs(lake: Lake, catalog: Catalog, night: date) -> str:
     """Returns a digest of everything a night's reports depend on.
 
     Its traces, labels, locked versions, the models available here, the batches that ended, what
-    people decided on incidents, and which evaluators have no scores.
+    people decided on incidents, the baselines they blessed, and which evaluators have no scores.
     """
     from evals.models import why_unavailable
     from evals.runs.model_servers import locate_model
@@ -120,10 +121,13 @@ def digest_inputs(lake: Lake, catalog: Catalog, night: date) -> str:
         for one in read_decisions(lake, app)
         if one.night <= night
     ]
-    unscored = list_unscored(lake, night, versions)
-    return digest(
-        [staged, labels, versions, state.samples or None, availability, *ended, *decided, *unscored]
-    )
+    blessed = [
+        ["blessed", app, one.version, one.first.isoformat(), one.by, one.reason]
+        for app in sorted(state.apps)
+        if (one := find_baseline(lake, app, night))
+    ]
+    rest = (*ended, *decided, *list_unscored(lake, night, versions), *blessed)
+    return digest([staged, labels, versions, state.samples or None, availability, *rest])
 
 
 def list_unscored(

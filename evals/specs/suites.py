@@ -53,6 +53,18 @@ class Check(Spec):
         return self.name if self.kind == kind else None
 
 
+class SliceGate(Spec):
+    """When a slice of a dimension decides for itself."""
+
+    target: float | None = Field(default=None, ge=0, le=1, description="the rate the team wants")
+    max_drop: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="the smallest drop that matters; null: the dimension's",
+    )
+
+
 class Dimension(Spec):
     """One attribute of quality, evaluated on every trace it covers."""
 
@@ -63,6 +75,14 @@ class Dimension(Spec):
     )
     where: str | None = Field(default=None, description="a SQL predicate over the trace's columns")
     target: float | None = Field(default=None, ge=0, le=1, description="the rate the team wants")
+    max_drop: float | None = Field(
+        default=None, gt=0, lt=1, description="the smallest drop that matters; null: the gate's"
+    )
+    slices: dict[str, SliceGate] = Field(
+        default={},
+        description="slices that decide beside the whole, by name as the report shows it, each "
+        "with a `target` and a `max_drop` of its own",
+    )
     sample: Annotated[float, Field(gt=0, le=1)] | Sample | None = Field(
         default=None,
         description="the share of traces it evaluates, or `rate`, `at_most` and `strata`; null: "

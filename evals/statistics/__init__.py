@@ -6,6 +6,7 @@ Reads no table and knows no evaluator: dbt counts, and what a figure decides is 
 from evals.statistics.comparisons import (
     Decomposition,
     Difference,
+    benjamini_hochberg,
     compare_rates,
     fisher_p,
     holm,
@@ -37,6 +38,7 @@ __all__ = [
     "Kappa",
     "Proportion",
     "Weights",
+    "benjamini_hochberg",
     "compare_rates",
     "effective_n",
     "fisher_p",

@@ -172,6 +172,16 @@ def holm(ps: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
+    """Benjamini and Hochberg's q values, in the order given: few false among the found."""
+    order = sorted(range(len(ps)), key=lambda i: ps[i], reverse=True)
+    adjusted, running = [0.0] * len(ps), 1.0
+    for rank, i in enumerate(order):
+        running = min(running, ps[i] * len(ps) / (len(ps) - rank))
+        adjusted[i] = running
+    return adjusted
+
+
 def kitagawa(groups: Iterable[tuple[float, float, float, float]]) -> Decomposition:
     """Kitagawa's decomposition (1955) of the change of an overall rate.
 

@@ -82,6 +82,11 @@ KINDS = (
         f"{BACKUP}, or delete it: its last night is then announced again",
     ),
     FileKind(
+        r"blessed_baselines\.json",
+        "nights are no longer compared with the reports that people blessed",
+        f"{BACKUP}, or delete it and bless them again with `andon baseline`",
+    ),
+    FileKind(
         r"staged/.*\.parquet",
         "the traces read from one export for this night are lost where the export is gone",
         f"{BACKUP}, or put the export back into the inbox and run `andon nightly`",

@@ -17,6 +17,7 @@ import click
 
 from orchestration.cli import (
     backfill,
+    baselines,
     batches,
     digests,
     gate,
@@ -150,6 +151,7 @@ GROUPS = (
     backfill,
     reports,
     gate,
+    baselines,
     incidents,
     digests,
     labels,

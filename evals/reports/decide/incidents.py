@@ -65,6 +65,8 @@ class History:
     decisions: Sequence[Decision] = ()
     max_drop: float = 0.05
     """A fall that is certainly smaller opens nothing."""
+    max_drops: Mapping[Key, float] = field(default_factory=dict[Key, float])
+    """The same of series with a margin of their own."""
 
 
 @dataclass
@@ -229,7 +231,8 @@ class Replay:
         if not self.has_least_evidence(key, start, night):
             return
         fall = open_fall(key, self.select_series(i), self.usable[i], start, night)
-        if fall.find_largest(self.select_series(i), night) <= self.history.max_drop:
+        margin = self.history.max_drops.get(key, self.history.max_drop)
+        if fall.find_largest(self.select_series(i), night) <= margin:
             return
         incident = self.find_incident(fall, night)
         if not incident.is_open:

@@ -11,6 +11,7 @@ from datetime import date
 from typing import NamedTuple
 
 from evals.evaluators.registry import is_recorded, needs_alignment
+from evals.reports.decide.blessed import Blessed, BlessedRate, compare_with_blessed
 from evals.reports.decide.coverage import find_needed, is_measured
 from evals.reports.decide.labelling import (
     Key,
@@ -60,6 +61,15 @@ class Evidence:
     """Of the nights in the baseline window."""
     labels_random: bool = False
     """Whether the labels are a random sample of this night: then estimates are post-stratified."""
+    blessed: Blessed | None = None
+    """The report that a person named as the baseline."""
+
+    def find_gate(self, row: Rate) -> Gate:
+        """Finds the gate of a row: its slice's margin, its dimension's, or the application's."""
+        dimension, gate = self.dimensions.get(row.dimension), self.app.gate
+        own = dimension.slices.get(row.slice) if dimension else None
+        drop = (own and own.max_drop) or (dimension and dimension.max_drop)
+        return gate.model_copy(update={"max_drop": drop}) if drop else gate
 
     def find_needed(self, row: Rate) -> float:
         """Finds the share of answers that has to be judged for a row to be measured."""
@@ -118,6 +128,8 @@ class Measurement:
     """What its evaluator covers; None for a slice."""
     needed: float = 0.0
     """The share of the sampled answers that has to be judged."""
+    blessed: BlessedRate | None = None
+    """The same rate of the blessed report; None without one of this evaluator."""
 
     @property
     def rate(self) -> Proportion:
@@ -143,7 +155,7 @@ def measure_night(night: Evidence) -> Iterable[Measurement]:
     judged = measure_labelling(night.rates, night.coverage)
     for row in [*night.rates, *build_empty_rows(night)]:
         key, is_whole = row.identity, row.slice == "all"
-        history = earlier.get(key, []) if is_whole else []
+        history = earlier.get(key, []) if is_whole else list_past_slice(night, row)
         yield measure_row(
             night,
             row,
@@ -226,7 +238,7 @@ def measure_row(
         resistance=resistance,
         decides=may_decide(row, aligned, resistance, dimension, night.app.gate)
         and (labelling is None or labelling.is_complete),
-        target=dimension.target if dimension else None,
+        target=find_target(dimension, row),
         baseline=make_baseline(before, history),
         evaluator_changed=evaluator_changed,
         difference=compared,
@@ -235,7 +247,32 @@ def measure_row(
         labelling=labelling,
         covered=covered,
         needed=0.0 if row.slice != "all" else night.find_needed(row),
+        blessed=compare_with_blessed(
+            night.blessed, (*row.identity, row.slice), rate, night.app.gate.alpha
+        ),
     )
+
+
+def find_target(dimension: Dimension | None, row: Rate) -> float | None:
+    """Finds the target of a row: the dimension's, or that of a slice that decides for itself."""
+    if dimension is None or row.slice == "all":
+        return dimension.target if dimension else None
+    own = dimension.slices.get(row.slice)
+    return own.target if own else dimension.target
+
+
+def list_past_slice(night: Evidence, row: Rate) -> list[Rate]:
+    """Lists the earlier nights of a slice that decides for itself; nothing of other slices."""
+    dimension = night.dimensions.get(row.dimension)
+    if dimension is None or row.slice not in dimension.slices:
+        return []
+    return [
+        past
+        for past in night.history
+        if past.date
+        and past.date < night.date
+        and (*past.identity, past.slice) == (*row.identity, row.slice)
+    ]
 
 
 def make_baseline(pooled: Proportion, history: Sequence[Rate]) -> Baseline | None:
@@ -298,7 +335,8 @@ def may_decide(
     gate: Gate,
 ) -> bool:
     """Whether a row counts for the night's verdict: whole, gated, aligned, not vulnerable."""
-    if row.slice != "all" or aligned is False or (resistance and resistance.is_vulnerable):
+    own = row.slice == "all" or (dimension is not None and row.slice in dimension.slices)
+    if not own or aligned is False or (resistance and resistance.is_vulnerable):
         return False
     if is_recorded(row.kind) and not is_from_people(row):
         return False

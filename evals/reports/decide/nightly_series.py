@@ -105,6 +105,11 @@ def build_history(
         board_series=max(1, len(deciding)) * max(1, applications),
         decisions=decisions,
         max_drop=evidence.app.gate.max_drop,
+        max_drops={
+            row.identity[:2]: evidence.find_gate(row).max_drop
+            for row in evidence.rates
+            if row.slice == "all"
+        },
     )
 
 

@@ -5,25 +5,30 @@ Rows of the report are in `sections.results`; the verdict of the night is in `co
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from evals.evaluators.registry import is_recorded
 from evals.reports.decide.coverage import has_outage, measure_judged
-from evals.reports.decide.labelling import bound_rate, is_from_people
+from evals.reports.decide.families import Chances, adjust_chances, bound_value
+from evals.reports.decide.labelling import is_from_people
 from evals.reports.decide.measurements import Measurement
 from evals.reports.decide.resistance import explain_vulnerability
+from evals.reports.decide.rows import Rate
 from evals.reports.phrases import format_day, format_points, format_whole_percent
 from evals.specs import Gate
-from evals.statistics import Difference, Estimate, Proportion, holm, mde, needed_n
+from evals.statistics import Difference, Proportion, mde, needed_n, normal_quantile
+from evals.statistics.comparisons import POWER
 
 Word = Literal["held", "slipped", "too close to call", "not measured"]
 """The four verdicts."""
 
 NO_BASELINE = "no baseline yet"
+LEAST_GAP = 0.01
+"""From its target; of a rate that is nearer no number of answers is named."""
 NEAR = 1.0
 """Below this z a night is near what was expected."""
 
@@ -33,6 +38,10 @@ class Verdict(NamedTuple):
 
     word: Word
     reason: str
+    blessed: Word | None = None
+    """The verdict against the blessed baseline alone; None without one."""
+    is_from_blessed: bool = False
+    """Whether that decided."""
 
 
 class Nightly(NamedTuple):
@@ -54,27 +63,57 @@ class Nightly(NamedTuple):
 
 
 def decide_verdicts(
-    night: Sequence[Measurement], gate: Gate, nightly: Sequence[Nightly | None] = ()
+    night: Sequence[Measurement],
+    gate: Gate,
+    nightly: Sequence[Nightly | None] = (),
+    gates: Mapping[Rate, Gate] = MappingProxyType({}),
 ) -> list[Verdict]:
-    """Decides each measurement; p values are adjusted for the rows that decide (Holm).
+    """Decides each measurement; p values are adjusted for the rows that decide.
 
     Args:
         night: tonight's measurements.
         gate: the application's.
         nightly: what the nights show of each of them; None or nothing where it has no series.
+        gates: the gate of each row, where rows have margins of their own.
     """
-    family = holm([m.difference.p for m in night if m.decides and m.difference])
-    adjusted = iter(family)
+    chances = adjust_chances(night)
+    shown = (*nightly[: len(night)], *[None] * (len(night) - len(nightly)))
     verdicts = list[Verdict]()
-    for m, shown in itertools.zip_longest(night, nightly[: len(night)]):
-        raw = m.difference.p if m.difference else 1.0
-        p = next(adjusted) if m.decides and m.difference else raw
-        verdicts.append(decide_verdict(m, gate, p, shown))
+    for m, chance, one in zip(night, chances, shown, strict=True):
+        own = gates[m.row] if gates else gate
+        trailing = decide_verdict(m, own, chance, one)
+        verdicts.append(consider_blessed(m, own, chance.blessed, trailing))
     return verdicts
 
 
-def decide_verdict(m: Measurement, gate: Gate, p: float, nightly: Nightly | None) -> Verdict:
-    """Decides a measurement; `p` is adjusted for the night's other rows.
+def consider_blessed(m: Measurement, gate: Gate, p: float, trailing: Verdict) -> Verdict:
+    """Lets the blessed baseline decide where the rate slipped against it, or nothing else can."""
+    own = judge_blessed(m, gate, p)
+    if own is None:
+        return trailing
+    is_open = trailing.word in ("held", "too close to call")
+    decides = trailing.reason == NO_BASELINE or (is_open and own.word == "slipped")
+    return (own if decides else trailing)._replace(blessed=own.word, is_from_blessed=decides)
+
+
+def judge_blessed(m: Measurement, gate: Gate, p: float) -> Verdict | None:
+    """Judges a rate against the blessed one; None where there is none."""
+    if m.blessed is None:
+        return None
+    d, before = m.blessed.difference, m.blessed.rate
+    against = f"against the blessed night of {format_day(m.blessed.night, 'short')}"
+    text = f"{describe_change(before.rate, m.rate.rate, d)} {against}"
+    if p < gate.alpha and d.high < 0 and d.low < -gate.max_drop:
+        return Verdict("slipped", text)
+    if d.low >= -gate.max_drop or (m.blessed.finds(m.rate, gate) and d.change > -gate.max_drop / 2):
+        return Verdict("held", text)
+    shortfall = count_shortfall(m, before, gate)
+    reason = f"{shortfall} {against}" if shortfall else f"{text}, which has {before.n:,} answers"
+    return Verdict("too close to call", reason)
+
+
+def decide_verdict(m: Measurement, gate: Gate, chance: Chances, nightly: Nightly | None) -> Verdict:
+    """Decides a measurement by its target and the nights before.
 
     Slipped: the whole interval is below the target, or an incident of it is open. Held: the rate
     rose; or the last nights and tonight rule out a drop of `max_drop`, until there is a full
@@ -84,10 +123,11 @@ def decide_verdict(m: Measurement, gate: Gate, p: float, nightly: Nightly | None
     if reason:
         return Verdict("not measured", reason)
     if m.difference is None or m.baseline is None:
-        return compare_with_target(m)
+        return compare_with_target(m, gate, chance.target)
     d = m.difference
     text = describe_change(m.baseline.pooled.rate, m.rate.rate, d, weighted=is_weighted(m))
-    if misses_target(m):
+    p = chance.change
+    if misses_target(m, gate, chance.target):
         return Verdict("slipped", f"{text}, below {name_target(m)}")
     if nightly is None:
         return compare_with_baseline(m, gate, p, text)
@@ -131,7 +171,8 @@ def has_held_alone(m: Measurement, gate: Gate, d: Difference) -> bool:
 
 def explain_slice(m: Measurement) -> str | None:
     """Returns a reason for a slice: it is compared with its whole, not with other nights."""
-    return "slices are compared within the night" if m.row.slice != "all" else None
+    is_alone = m.row.slice != "all" and not m.decides
+    return "slices are compared within the night" if is_alone else None
 
 
 def explain_awaited(m: Measurement) -> str | None:
@@ -240,31 +281,35 @@ NOT_MEASURED: tuple[Callable[[Measurement], str | None], ...] = (
 """Rules for not measured rows; the first reason counts."""
 
 
-def compare_with_target(m: Measurement) -> Verdict:
+def compare_with_target(m: Measurement, gate: Gate, chance: float) -> Verdict:
     """Decides a measurement without a baseline by its target."""
     if m.target is None:
         return Verdict("not measured", NO_BASELINE)
     value, low, high = bound_value(m)
     share, target = format_whole_percent(value), name_target(m)
-    if high < m.target:
+    if misses_target(m, gate, chance):
         return Verdict("slipped", f"{share} is below {target}")
     if low >= m.target:
         return Verdict("held", f"{share} is above {target}")
     interval = f"[{format_whole_percent(low)}, {format_whole_percent(high)}]"
-    return Verdict("too close to call", f"{share} {interval} against {target}")
+    needs = count_needed_for_target(m, gate)
+    text = f"{share} {interval} against {target}"
+    return Verdict("too close to call", f"{text}; {needs}" if needs else text)
 
 
-def bound_value(m: Measurement) -> Estimate:
-    """Returns the rate with its interval, made wider for answers without a label."""
-    estimate = m.estimate or Estimate(m.rate.rate, *m.rate.interval())
-    if m.labelling and (possible := bound_rate(m.rate, m.labelling.unlabelled)):
-        return Estimate(estimate.value, *possible)
-    return estimate
+def count_needed_for_target(m: Measurement, gate: Gate) -> str | None:
+    """Counts the answers that would tell a rate from its target; None where they are too many."""
+    rate, gap = smooth_rate(m.rate), abs(bound_value(m).value - (m.target or 0))
+    if gap < LEAST_GAP:
+        return None
+    reach = normal_quantile(gate.alpha) + normal_quantile(2 * (1 - POWER))
+    needs = math.ceil(reach**2 * rate * (1 - rate) / gap**2 * m.counted.n / m.rate.size)
+    return describe_needed(m, needs)
 
 
-def misses_target(m: Measurement) -> bool:
-    """Whether the whole interval is below the target."""
-    return m.target is not None and bound_value(m).high < m.target
+def misses_target(m: Measurement, gate: Gate, chance: float) -> bool:
+    """Whether the whole interval is below the target, among all targets of the night."""
+    return m.target is not None and bound_value(m).high < m.target and chance < gate.alpha
 
 
 def name_target(m: Measurement) -> str:
@@ -290,11 +335,17 @@ def smooth_rate(*sides: Proportion) -> float:
 
 def describe_shortfall(m: Measurement, gate: Gate) -> str | None:
     """Describes how many answers would decide; None where there were enough."""
-    if m.baseline is None:
-        return None
-    before = m.baseline.pooled
+    return count_shortfall(m, m.baseline.pooled, gate) if m.baseline else None
+
+
+def count_shortfall(m: Measurement, before: Proportion, gate: Gate) -> str | None:
+    """Counts the answers that would decide against a rate; None where there were enough."""
     needs = needed_n(smooth_rate(before, m.rate), gate.max_drop, before.size, gate.alpha)
-    needs = math.ceil(needs * m.counted.n / m.rate.size)
+    return describe_needed(m, math.ceil(needs * m.counted.n / m.rate.size))
+
+
+def describe_needed(m: Measurement, needs: int) -> str | None:
+    """Describes how many answers would decide; None where there were enough."""
     if needs <= m.counted.n:
         return None
     return f"{m.counted.n:,} answer{'s' * (m.counted.n != 1)}; {needs:,} would decide"

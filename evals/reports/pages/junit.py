@@ -62,8 +62,7 @@ def render_missing(app: str, night: str | None, reason: str) -> bytes:
 
 def describe_row(row: Result, *, fails: bool) -> Case:
     """Describes a row that decides as a case."""
-    where = "" if row.is_whole else f" on {row.slice}"
-    name = f"{row.dimension}{where} ({row.evaluator})"
+    name = f"{row.name} ({row.evaluator})"
     counts = ("passed", "failed", "errored", "skipped")
     details = ", ".join(f"{getattr(row, count)} {count}" for count in counts)
     if row.verdict == "held":

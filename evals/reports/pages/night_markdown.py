@@ -12,7 +12,7 @@ from evals.reports import phrases
 from evals.reports.pages.markdown_text import build_table, quote_code, quote_command, quote_prose
 from evals.reports.pages.marks import VERDICT_MARKS, get_verdict
 from evals.reports.report import Report
-from evals.reports.sections import alarms, causes, changes, errors, examples, incidents
+from evals.reports.sections import alarms, causes, changes, errors, examples, incidents, settings
 from evals.reports.sections import results as results_section
 from evals.reports.sections import slices as slices_section
 from evals.reports.sections.incidents import IncidentRow
@@ -75,6 +75,8 @@ def describe_frame(report: Report) -> Iterator[str]:
     yield f"gate **{report.gate.outcome}**"
     yield f"owner {quote_code(report.owner)}" if report.owner else "no owner"
     yield f"application {quote_code(report.app)}, version {quote_code(report.version)}"
+    if blessed := report[settings.SECTION].blessed:
+        yield f"blessed baseline {blessed.date}, {quote_code(blessed.version)}"
     if report.demo:
         yield "demo data"
     yield "[page](index.html), [figures](report.json)"

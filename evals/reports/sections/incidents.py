@@ -172,6 +172,7 @@ def collect_evidence(night: NightData) -> Evidence:
         canaries=read_rows(Canary, night.read_table_rows("canaries")),
         attacks=night.attacks,
         labels_random=night.labels_random,
+        blessed=night.blessed,
     )
 
 

@@ -20,7 +20,7 @@ from evals.reports.decide.verdicts import (
 )
 from evals.reports.json_form import Change, Count, Share, absent_if
 from evals.reports.phrases import round_figure
-from evals.reports.section import Parts, Section, make_empty, show_rate
+from evals.reports.section import Day, Parts, Section, make_empty, show_rate
 from evals.reports.sections import incidents
 from evals.reports.sections.incidents import Incidents, collect_evidence
 from evals.specs import Gate
@@ -74,6 +74,29 @@ class PastRate:
     last: date = field(metadata={"key": "to"})
     weighted: bool = absent_if(False)
     """Only where traces came into the sample unequally: the rate is weighted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlessedResult:
+    """A row against the report that a person named as the baseline."""
+
+    date: Day
+    """Of the night of that report."""
+    rate: Share
+    n: Count
+    """Its rows with a verdict."""
+    change: Change
+    """Tonight's rate minus its."""
+    low: Change
+    """Lower end of the interval of the change, wider for what nights differ by themselves."""
+    high: Change
+    """Upper end of the same."""
+    p: Share
+    """Two-sided, not adjusted for other rows and nights."""
+    verdict: Word
+    """By this comparison alone."""
+    decided: bool
+    """Whether the row's verdict comes from it, not from the target or the nights before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +180,13 @@ class Result:
     """Upper end of the same."""
     p: Share | None
     """Two-sided, not adjusted for the night's other rows."""
+    blessed: BlessedResult | None = absent_if(None)
+    """Only where a report is blessed as the baseline: the comparison with it."""
+
+    @property
+    def name(self) -> str:
+        """Its dimension, and its slice unless that is the whole."""
+        return self.dimension if self.is_whole else f"{self.dimension} on {self.slice}"
 
     @property
     def is_whole(self) -> bool:
@@ -204,10 +234,14 @@ def build(night: Evidence, parts: Parts) -> tuple[Result, ...]:
         ),
     )
     gate, found = night.app.gate, parts[incidents.SECTION]
-    verdicts = decide_verdicts(measured, gate, list_nightly(measured, found))
+    gates = {m.row: night.find_gate(m.row) for m in measured}
+    verdicts = decide_verdicts(measured, gate, list_nightly(measured, found), gates)
     return tuple(
         build_result(
-            m, questions.get(m.row.dimension) or questions.get(m.row.evaluator, ""), gate, verdict
+            m,
+            questions.get(m.row.dimension) or questions.get(m.row.evaluator, ""),
+            gates[m.row],
+            verdict,
         )
         for m, verdict in zip(measured, verdicts, strict=True)
     )
@@ -267,6 +301,25 @@ def build_result(m: Measurement, question: str, gate: Gate, verdict: Verdict) ->
         change_low=round_figure(d.low if d else None),
         change_high=round_figure(d.high if d else None),
         p=round_figure(d.p if d else None),
+        blessed=build_blessed_result(m, verdict),
+    )
+
+
+def build_blessed_result(m: Measurement, verdict: Verdict) -> BlessedResult | None:
+    """Returns the comparison with the blessed baseline as the report shows it."""
+    if m.blessed is None or verdict.blessed is None:
+        return None
+    d, before = m.blessed.difference, m.blessed.rate
+    return BlessedResult(
+        date=m.blessed.night,
+        rate=round_figure(before.rate),
+        n=before.n,
+        change=round_figure(d.change),
+        low=round_figure(d.low),
+        high=round_figure(d.high),
+        p=round_figure(d.p),
+        verdict=verdict.blessed,
+        decided=verdict.is_from_blessed,
     )
 
 

@@ -6,13 +6,14 @@ counted in `agreement`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from evals.reports.decide.blessed import Blessed
 from evals.reports.json_form import Count, Share, absent_if
-from evals.reports.section import NightData, Parts, Section
+from evals.reports.section import Day, NightData, Parts, Section
 from evals.specs import App, Attacks, Dimension, Slice
 
 
@@ -32,6 +33,28 @@ class GateSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceGateSettings:
+    """When a slice of a dimension decides for itself."""
+
+    slice: str
+    target: Share | None
+    max_drop: Share | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blessing:
+    """The report that a person named as the baseline."""
+
+    date: Day
+    """Of its night."""
+    version: str
+    by: str
+    reason: str
+    first: Day = field(metadata={"key": "from"})
+    """The first night that is compared with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class DimensionSettings:
     """How a dimension of the suite counts."""
 
@@ -40,6 +63,10 @@ class DimensionSettings:
     gate: bool
     min_coverage: Share | None = absent_if(None)
     """The share of answers that must be judged, where the suite sets one."""
+    max_drop: Share | None = absent_if(None)
+    """The smallest drop that matters, where the suite sets one."""
+    slices: tuple[SliceGateSettings, ...] = absent_if(())
+    """The slices that decide for themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +93,8 @@ class Settings:
     """The share of attacks above which a judge decides nothing."""
     attacks_each: Count | None = None
     """Attacks of each family that a judge gets."""
+    blessed: Blessing | None = absent_if(None)
+    """Beside the nights before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +105,13 @@ class Declared:
     dimensions: tuple[Dimension, ...]
     slices: tuple[Slice, ...]
     attacks: Attacks
+    blessed: Blessed | None = None
 
 
 def collect(night: NightData) -> Declared:
     """Reads the catalog's declarations."""
-    return Declared(night.app, tuple(night.dimensions.values()), tuple(night.slices), night.attacks)
+    dimensions, slices = tuple(night.dimensions.values()), tuple(night.slices)
+    return Declared(night.app, dimensions, slices, night.attacks, night.blessed)
 
 
 def build(declared: Declared, parts: Parts) -> Settings:
@@ -95,10 +126,7 @@ def build(declared: Declared, parts: Parts) -> Settings:
             alpha=gate.alpha,
             min_coverage=gate.min_coverage,
         ),
-        dimensions=tuple(
-            DimensionSettings(one.dimension, one.target, one.gate, one.min_coverage)
-            for one in declared.dimensions
-        ),
+        dimensions=tuple(describe_dimension(one) for one in declared.dimensions),
         slices=tuple(
             describe_slice(one)
             for one in declared.slices
@@ -107,6 +135,35 @@ def build(declared: Declared, parts: Parts) -> Settings:
         max_quarantined=declared.app.validation.max_quarantined,
         max_attack_success=declared.attacks.max_success,
         attacks_each=declared.attacks.each,
+        blessed=describe_blessing(declared.blessed),
+    )
+
+
+def describe_dimension(declared: Dimension) -> DimensionSettings:
+    """Returns how a dimension counts."""
+    return DimensionSettings(
+        declared.dimension,
+        declared.target,
+        declared.gate,
+        declared.min_coverage,
+        declared.max_drop,
+        tuple(
+            SliceGateSettings(name, own.target, own.max_drop)
+            for name, own in sorted(declared.slices.items())
+        ),
+    )
+
+
+def describe_blessing(blessed: Blessed | None) -> Blessing | None:
+    """Returns the blessed baseline as the report shows it."""
+    if blessed is None:
+        return None
+    return Blessing(
+        date=blessed.night,
+        version=blessed.version,
+        by=blessed.by,
+        reason=blessed.reason,
+        first=blessed.first,
     )
 
 

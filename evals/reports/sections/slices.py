@@ -101,7 +101,7 @@ def build(search: SliceSearch, parts: Parts) -> tuple[WorseSlice, ...]:
     The level is that of Javanmard and Montanari's LOND (2018) with 90 equal shares: .05 is spread
     over the nights, and each confirmed slice of late adds a share.
     """
-    deciding = {row.identity for row in parts[results.SECTION] if row.decides}
+    deciding = {row.identity for row in parts[results.SECTION] if row.decides and row.is_whole}
     proposed = [one for one in search.findings if tuple(one.scored) in deciding]
     level = min(ALPHA, ALPHA * (1 + search.confirmed_before) / NIGHTS)
     adjusted = holm([one.p for one in proposed])

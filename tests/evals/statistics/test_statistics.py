@@ -22,6 +22,7 @@ from statsmodels.stats.proportion import (
 from evals.statistics import (
     Agreement,
     Proportion,
+    benjamini_hochberg,
     compare_rates,
     effective_n,
     fisher_p,
@@ -235,6 +236,13 @@ def test_needed_rows_detect_the_drop(before: int) -> None:
 def test_adjusted_ps_by_holm_are_statsmodels(values: list[float]) -> None:
     """Holm gives statsmodels' figures in the order given."""
     assert holm(values) == pytest.approx(multipletests(values, method="holm")[1], abs=1e-12)
+
+
+@given(ps)
+def test_adjusted_ps_by_benjamini_and_hochberg_are_statsmodels(values: list[float]) -> None:
+    """Benjamini-Hochberg gives statsmodels' figures in the order given."""
+    expected = multipletests(values, method="fdr_bh")[1]
+    assert benjamini_hochberg(values) == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_shift_of_mix_is_not_a_change_of_rate() -> None:
