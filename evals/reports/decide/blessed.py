@@ -88,8 +88,8 @@ class BlessedRate(NamedTuple):
     def finds(self, tonight: Proportion, gate: Gate) -> bool:
         """Whether both nights are large enough to find a drop of `max_drop` (power .8)."""
         rate = (self.rate.passed + tonight.passed + 1) / (self.rate.n + tonight.n + 2)
-        sizes = (allow_for_nights(one).size for one in (self.rate, tonight))
-        return mde(rate, *sizes, gate.alpha) <= gate.max_drop
+        before, after = (allow_for_nights(one).size for one in (self.rate, tonight))
+        return mde(rate, before, after, gate.alpha) <= gate.max_drop
 
 
 def read_rates(rows: Iterable[StoredRate]) -> dict[RateKey, Proportion]:
