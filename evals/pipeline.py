@@ -189,7 +189,7 @@ def pull_sources(
 
     Renders the board again if other sources fail than before.
     """
-    from evals.reports import assembly
+    from evals.reports import board_pages
     from evals.sources import pulls
     from evals.storage.documents.failed_sources import read_failed_sources
     from evals.storage.report_files import locate_board_page
@@ -197,7 +197,7 @@ def pull_sources(
     before = read_failed_sources(lake)
     failures = pulls.pull_sources(lake, catalog, now, report=report)[1]
     if read_failed_sources(lake) != before and locate_board_page(lake).exists():
-        assembly.write_board(lake)
+        board_pages.write_board(lake)
     return failures
 
 
@@ -406,12 +406,12 @@ def close_nights(lake: Lake, now: datetime) -> list[FinalNight]:
 
 def record_missing_nights(lake: Lake, catalog: Catalog, now: datetime) -> None:
     """Records the missing nights, and renders the board again if they changed."""
-    from evals.reports import assembly
+    from evals.reports import board_pages
     from evals.reports.missing_nights import find_missing_nights
     from evals.storage.documents.missing_nights import write_missing_nights
 
     if write_missing_nights(lake, find_missing_nights(lake, catalog, now)):
-        assembly.write_board(lake)
+        board_pages.write_board(lake)
 
 
 def send_digests(

@@ -20,7 +20,7 @@ from evals.privacy.row_filter import PrivacyFilter
 from evals.privacy.scrubbing import Row, Words
 from evals.readable import make_name_readable
 from evals.records import Trace, digest
-from evals.reports import assembly, night_pages, redact_text
+from evals.reports import board_pages, night_pages, redact_text
 from evals.specs import Catalog
 from evals.storage import id_index
 from evals.storage.documents import forget_requests, tombstones, user_key
@@ -237,7 +237,7 @@ def erase_places(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
         yield place, scrub_file(lake.store.path(name), person, words)
     if has_reports(lake):
         night_pages.write_emptied(lake)
-        assembly.write_board(lake)
+        board_pages.write_board(lake)
 
 
 def list_personal_files(lake: Lake) -> list[str]:

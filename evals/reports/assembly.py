@@ -9,12 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 from evals.evaluators.registry import is_recorded
 from evals.records import JsonLike, digest
-from evals.reports.archive import read_current_reports, read_earlier_reports, read_report
+from evals.reports.archive import read_earlier_reports, read_report
 from evals.reports.decide.rows import Rate, read_rows
 from evals.reports.night_data import StoredNight, find_baseline_versions
 from evals.reports.report import Report, build_refused_report, build_report
@@ -26,13 +25,10 @@ from evals.specs import Catalog
 from evals.storage import night_state
 from evals.storage.documents.accounts import Account
 from evals.storage.documents.batch_jobs import list_open_jobs
-from evals.storage.documents.failed_sources import read_failed_sources
-from evals.storage.documents.missing_nights import read_missing_nights
 from evals.storage.lake import Lake
 from evals.storage.marts import list_locked_files, read_whole_rates
 from evals.storage.parquet_files import stream_rows
 from evals.storage.report_files import (
-    write_board_page,
     write_markdown,
     write_page,
     write_report,
@@ -243,21 +239,3 @@ def count_awaited(lake: Lake, night: date) -> AwaitedAnswers:
     jobs = list_open_jobs(lake) if count else []
     tags = sorted(job.tag for job in jobs if job.answer_version in versions)
     return AwaitedAnswers(count, tuple(tags))
-
-
-def write_board(lake: Lake, run: Mapping[str, object] = MappingProxyType({})) -> Path:
-    """Renders the board over the current report of every night; see `render_board`."""
-    from evals.reports.pages import board
-
-    shown = [
-        {**night._asdict(), "date": night.date.isoformat()}
-        for night in night_state.list_provisional_nights(lake)
-    ]
-    html = board.render_board(
-        read_current_reports(lake),
-        run=dict(run),
-        provisional=shown,
-        missing=read_missing_nights(lake),
-        failed_sources=read_failed_sources(lake),
-    )
-    return write_board_page(lake, html)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import NamedTuple
 
-from evals.reports import assembly
+from evals.reports import board_pages
 from evals.reports.archive import read_report
 from evals.reports.conclusion import Outcome
 from evals.reports.night_pages import render_stored
@@ -37,7 +37,7 @@ def close_nights(lake: Lake, now: datetime) -> list[FinalNight]:
     ]
     closed = [final for night in over if (final := close_night(lake, night))]
     if over:
-        assembly.write_board(lake)
+        board_pages.write_board(lake)
     return closed
 
 

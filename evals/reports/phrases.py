@@ -119,7 +119,7 @@ def format_dollars(usd: float | None) -> str:
 
 
 def format_day(night: date | str, form: str = "long") -> str:
-    """Formats a date: long `Thursday 8 October 2026`, plain without the weekday, or short.
+    """Formats a date: long `Thursday 8 October 2026`, plain without the weekday, short, or month.
 
     Returns a text that is no date unchanged.
     """
@@ -130,6 +130,8 @@ def format_day(night: date | str, form: str = "long") -> str:
     month = MONTHS[at.month - 1]
     if form == "short":
         return f"{at.day} {month[:3]}"
+    if form == "month":
+        return f"{month} {at.year}"
     plain = f"{at.day} {month} {at.year}"
     return plain if form == "plain" else f"{DAYS[at.weekday()]} {plain}"
 

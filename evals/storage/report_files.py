@@ -23,6 +23,8 @@ REDACTION_MARKS = ("[forgotten]", "[expired]")
 """What replaces an id or a text that was forgotten, or is too old."""
 REPORTS, DATA_DOCS = "reports", "data_docs"
 PAGE = "index.html"
+MONTHS = "months"
+"""The folder of the months before the board."""
 MARKDOWN = "report.md"
 
 
@@ -195,6 +197,16 @@ def write_board_page(lake: Lake, page: str) -> Path:
     """Replaces the board's page."""
     lake.store.replace(f"{REPORTS}/{PAGE}", page.encode())
     return locate_board_page(lake)
+
+
+def read_month_page(lake: Lake, month: date) -> str:
+    """Reads the page of a month; empty where it is missing."""
+    return (lake.store.read(f"{REPORTS}/{MONTHS}/{month:%Y-%m}.html") or b"").decode()
+
+
+def write_month_page(lake: Lake, month: date, page: str) -> None:
+    """Replaces the page of a month."""
+    lake.store.replace(f"{REPORTS}/{MONTHS}/{month:%Y-%m}.html", page.encode("utf-8", "replace"))
 
 
 def locate_data_docs(lake: Lake, night: date, app: str) -> Path:

@@ -13,7 +13,7 @@ import dagster as dg
 from dagster_dbt import dbt_assets
 
 from evals import pipeline
-from evals.reports import assembly
+from evals.reports import assembly, board_pages
 from evals.reports.finalize import FinalNight
 from evals.reports.missing_nights import find_missing_nights
 from evals.reports.report import Report
@@ -267,7 +267,7 @@ def build_board(deployment: Deployment) -> dg.AssetsDefinition:
         catalog = settings.load_catalog()
         pipeline.record_missing_nights(lake, catalog, datetime.now(UTC))
         assembly.renew_dependent_reports(lake, catalog, datetime.now(UTC))
-        path = assembly.write_board(lake, pin_checks.describe_expiring(settings))
+        path = board_pages.write_board(lake, pin_checks.describe_expiring(settings))
         marts.rebuild_warehouse(lake)
         return dg.MaterializeResult(
             metadata={

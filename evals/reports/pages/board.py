@@ -5,7 +5,7 @@ Turns reports into cells, sentences and small charts; figures are as reported.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from evals.reports.pages.charts import (
     make_scale,
 )
 from evals.reports.pages.environment import load_environment
-from evals.reports.pages.marks import get_verdict, locate_page
+from evals.reports.pages.marks import VERDICT_MARKS, get_verdict, locate_page
 from evals.reports.phrases import count_in_words, join_names
 from evals.reports.report import Report
 from evals.reports.sections import provenance, results
@@ -67,13 +67,14 @@ def list_board_nights(
 
 
 def build_board_rows(
-    reports: Sequence[Report], missing: Sequence[MissingNight] = ()
+    reports: Sequence[Report], missing: Sequence[MissingNight] = (), first: date = date.min
 ) -> list[BoardRow]:
     """Builds a row for each application that has a report or owes one.
 
-    Shows the last of several reports of a night.
+    Shows the last of several reports of a night. A report before the first night serves for what
+    changed since; it is an application's last one where it has no other.
     """
-    nights = list_board_nights(reports, missing)
+    nights = [night for night in list_board_nights(reports, missing) if night >= first]
     owed = {(owed_night.app, owed_night.date): owed_night for owed_night in missing}
     by_app: dict[str, dict[date, list[Report]]] = defaultdict(lambda: defaultdict(list))
     for report in reports:
@@ -88,7 +89,8 @@ def build_board_rows(
             for night in nights
         )
         title, owner = (shown[-1].title, shown[-1].owner) if shown else ("", "")
-        rows.append(BoardRow(app, title or app, owner, cells, tuple(shown)))
+        recent = [report for report in shown if report.date >= first] or shown[-1:]
+        rows.append(BoardRow(app, title or app, owner, cells, tuple(recent)))
     return rows
 
 
@@ -193,6 +195,8 @@ def render_board(
     provisional: Sequence[Mapping[str, str]] = (),
     missing: Sequence[MissingNight] = (),
     failed_sources: Sequence[FailedSource] = (),
+    first: date = date.min,
+    months: Sequence[date] = (),
 ) -> str:
     """Renders the board over all nights and applications.
 
@@ -203,18 +207,21 @@ def render_board(
         provisional: nights whose rows may still come: `date`, `app` and `until`.
         missing: nights that applications owe.
         failed_sources: sources whose last pull failed.
+        first: the first night that is shown, as in `build_board_rows`.
+        months: months with a page of their own.
 
     Returns:
         One HTML file that links to the pages of the nights below it.
     """
-    nights, rows = list_board_nights(reports, missing), build_board_rows(reports, missing)
-    chunks = [range(max(end - CHUNK, 0), end) for end in range(len(nights), 0, -CHUNK)]
+    rows = build_board_rows(reports, missing, first)
+    nights = [night for night in list_board_nights(reports, missing) if night >= first]
     return load_environment().get_template("board.html").render(
         sentence=describe_board(rows) if rows else "No night has been reported yet.",
         rows=rows,
         latest={row.app: row.reports[-1].parts.by_name() for row in rows if row.reports},
         nights=nights,
-        chunks=chunks,
+        chunks=split_nights(nights),
+        months=months,
         charts={row.app: draw_dimensions(row) for row in rows},
         missing=group_outages(missing),
         failed_sources=failed_sources,
@@ -223,3 +230,34 @@ def render_board(
         provisional=provisional,
         unpinned=list_unpinned_models(rows),
     )  # fmt: skip
+
+
+def render_month(
+    reports: Sequence[Report], *, month: date, missing: Sequence[MissingNight], stamp: str
+) -> str:
+    """Renders the page of a month; its links begin one folder below the board.
+
+    Args:
+        reports: those of the month, and the report of each application before it.
+        month: its first day.
+        missing: nights of it that applications owe.
+        stamp: a digest of what it is made from.
+    """
+    rows = build_board_rows(reports, missing, month)
+    nights = [night for night in list_board_nights(reports, missing) if night >= month]
+    verdicts = Counter(cell.verdict for row in rows for cell in row.cells)
+    return load_environment().get_template("month.html").render(
+        month=month,
+        rows=[row for row in rows if {cell.verdict for cell in row.cells} != {"not due"}],
+        nights=nights,
+        chunks=split_nights(nights),
+        verdicts=[(verdict, verdicts[verdict]) for verdict in VERDICT_MARKS if verdicts[verdict]],
+        missing=group_outages(missing),
+        stamp=stamp,
+        demo=any(report.demo for report in reports),
+    )  # fmt: skip
+
+
+def split_nights(nights: Sequence[date]) -> list[range]:
+    """Splits nights into grids, the newest first, as ranges of their places."""
+    return [range(max(end - CHUNK, 0), end) for end in range(len(nights), 0, -CHUNK)]

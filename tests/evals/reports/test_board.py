@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from pathlib import Path
 from typing import Any
 
+from evals.reports import board_pages
 from evals.reports.pages import board, charts
+from evals.storage import night_state, report_files
 from evals.storage.documents.failed_sources import FailedSource
 from evals.storage.documents.missing_nights import MissingNight
+from evals.storage.lake import Lake
 from tests.evals.reports import report_bodies as bodies
-from tests.evals.reports.page_text import Page, read_heading, render_bodies
+from tests.evals.reports.page_text import Page, follow_links, read_heading, render_bodies
 
 
 def test_board_reports_how_last_night_went() -> None:
@@ -114,3 +118,66 @@ def test_mixed_models_do_not_flicker() -> None:
             bodies.night(provenance={"evaluators": [], "traces": {"model": models}, "baseline": []})
         )
     assert changed_by(reports) == [(), (), ()]
+
+
+def store(lake: Lake, *reports: dict[str, Any]) -> None:
+    """Stores reports as the current ones of their nights, with a page that leads nowhere."""
+    by_night: dict[date, dict[str, str]] = {}
+    for body in reports:
+        night = date.fromisoformat(body["date"])
+        report_files.write_report(lake, night, body, "<title>a night</title>", {})
+        by_night.setdefault(night, {})[body["app"]] = body["version"]
+    for night, versions in by_night.items():
+        known = night_state.read_state(lake, night).reports
+        night_state.update_state(lake, night, reports={**known, **versions})
+
+
+def test_every_night_is_reached_from_a_board_of_the_newest(tmp_path: Path) -> None:
+    """The board has 28 nights and links the months before, which have all the others."""
+    lake = Lake(tmp_path).open()
+    store(lake, *bodies.nights(70, "a"), *bodies.nights(40, "b"), bodies.night("2026-08-10", "c"))
+    page = board_pages.write_board(lake)
+    html = page.read_text()
+    assert html.count('class="night"') == 3 * 28
+    assert "28 nights to Thursday 8 October 2026 · three applications" in Page(html).words
+    months = sorted(path.name for path in (tmp_path / "reports" / "months").iterdir())
+    assert months == ["2026-07.html", "2026-08.html", "2026-09.html"]
+    crawl = follow_links(page)
+    assert crawl.broken == set()
+    assert (
+        len(
+            [
+                path
+                for path in crawl.reached
+                if path.parent.parent.parent.parent == tmp_path / "reports"
+            ]
+        )
+        == 111
+    )
+    august = (tmp_path / "reports" / "months" / "2026-08.html").read_text()
+    assert read_heading(august) == "August 2026: 34 held."
+
+
+def test_a_past_month_is_read_and_written_again_only_when_it_changed(tmp_path: Path) -> None:
+    """What a night costs does not grow with the home; a corrected old night is shown."""
+    lake = Lake(tmp_path).open()
+    reports = bodies.nights(100, "a")
+    store(lake, *reports)
+    board_pages.write_board(lake)
+    july = tmp_path / "reports" / "months" / "2026-07.html"
+    before, inode = july.read_bytes(), july.stat().st_ino
+    for path in (tmp_path / "reports").glob("2026-0[67]-*/*/*/report.json"):
+        path.write_text("{")  # whoever reads it again reports it as damaged
+    board_pages.write_board(lake)
+    assert (july.read_bytes(), july.stat().st_ino) == (before, inode)
+    store(lake, bodies.night("2026-07-14", "a", verdict="slipped", sentence="Slipped: price."))
+    board_pages.write_board(lake)
+    assert "Slipped: price." in july.read_text()
+
+
+def test_marks_of_changes_know_the_night_before_the_board(tmp_path: Path) -> None:
+    """The first night of the board is compared with the one before it."""
+    lake = Lake(tmp_path).open()
+    store(lake, *bodies.nights(29, "a", drop=27))
+    html = board_pages.write_board(lake).read_text()
+    assert "prompt v2 → v3" in html

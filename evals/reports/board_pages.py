@@ -1,0 +1,106 @@
+"""Writes the board over the newest nights, and a page for each month before them.
+
+A month's page is written again only when a report or a missing night of it changed, so that what a
+night costs does not grow with the home. What is on the pages is in `pages`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from evals.records import digest
+from evals.reports.archive import read_report
+from evals.reports.pages import board
+from evals.reports.report import Report
+from evals.storage import night_state
+from evals.storage.documents.failed_sources import read_failed_sources
+from evals.storage.documents.missing_nights import MissingNight, read_missing_nights
+from evals.storage.lake import Lake
+from evals.storage.report_files import (
+    ReportVersion,
+    read_month_page,
+    write_board_page,
+    write_month_page,
+)
+
+RECENT = 28
+"""Nights on the board."""
+LAYOUT = 1
+"""Raised when months have to be rendered anew."""
+
+
+class Shown(NamedTuple):
+    """What the board and the months show."""
+
+    versions: Sequence[ReportVersion]
+    """The current reports, oldest first."""
+    missing: Sequence[MissingNight]
+
+    def list_nights(self) -> list[date]:
+        """Returns the nights that have a report or owe one, oldest first."""
+        nights = {row.night for row in self.versions} | {row.date for row in self.missing}
+        return sorted(nights)
+
+    def select(self, first: date, last: date) -> Shown:
+        """Returns the nights of a range, with the report of each application before it."""
+        before = {row.app: row for row in self.versions if row.night < first}
+        own = [row for row in self.versions if first <= row.night <= last]
+        missing = [row for row in self.missing if first <= row.date <= last]
+        return Shown([*before.values(), *own], missing)
+
+
+def write_board(lake: Lake, run: Mapping[str, object] = MappingProxyType({})) -> Path:
+    """Writes the board over the newest nights, and the months that changed."""
+    shown = Shown(list(list_current(lake)), read_missing_nights(lake))
+    nights = shown.list_nights()
+    first = nights[-RECENT:][0] if nights else date.min
+    months = write_months(lake, shown, [night for night in nights if night < first])
+    recent = shown.select(first, date.max)
+    html = board.render_board(
+        read_reports(lake, recent.versions),
+        run=dict(run),
+        provisional=[
+            {**night._asdict(), "date": night.date.isoformat()}
+            for night in night_state.list_provisional_nights(lake)
+        ],
+        missing=recent.missing,
+        failed_sources=read_failed_sources(lake),
+        first=first,
+        months=months,
+    )
+    return write_board_page(lake, html)
+
+
+def list_current(lake: Lake) -> Iterable[ReportVersion]:
+    """Yields the current version of every report, oldest first."""
+    for night in night_state.list_stored_nights(lake):
+        reports = night_state.read_intact_state(lake, night).reports
+        yield from (ReportVersion(night, app, reports[app]) for app in sorted(reports))
+
+
+def read_reports(lake: Lake, versions: Iterable[ReportVersion]) -> list[Report]:
+    """Reads versions of reports; leaves out those that cannot be read."""
+    reports = (read_report(lake, row.night, row.app, row.version) for row in versions)
+    return [report for report in reports if report]
+
+
+def write_months(lake: Lake, shown: Shown, nights: Sequence[date]) -> list[date]:
+    """Writes the pages of the months of some nights that changed; returns the months."""
+    by_month: dict[date, list[date]] = defaultdict(list)
+    wanted = {night.replace(day=1) for night in nights}
+    for night in shown.list_nights():
+        if night.replace(day=1) in wanted:
+            by_month[night.replace(day=1)].append(night)
+    for month, own in by_month.items():
+        part = shown.select(month, own[-1])
+        stamp = digest([LAYOUT, *map(str, part.versions), *map(str, part.missing)])
+        if f'content="{stamp}"' not in read_month_page(lake, month)[:2000]:
+            reports = read_reports(lake, part.versions)
+            html = board.render_month(reports, month=month, missing=part.missing, stamp=stamp)
+            write_month_page(lake, month, html)
+    return sorted(by_month, reverse=True)
