@@ -40,6 +40,11 @@ class Gate(Spec):
         description="the share of a night's sampled answers that an evaluator must have judged "
         "before its rate is measured; a dimension may set its own",
     )
+    blocking: bool = Field(
+        default=False,
+        description="whether a regressed last night fails Dagster's run at the asset `releases`, "
+        "so that assets downstream of it wait",
+    )
     alpha: float = Field(
         default=0.05, gt=0, lt=0.5, description="how often chance alone may look like a change"
     )

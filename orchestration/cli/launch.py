@@ -98,17 +98,26 @@ def open_instance(lake: Lake, folder: Path) -> DagsterInstance:
 
 
 def list_failures(events: Sequence[DagsterEvent]) -> list[str]:
-    """Names each failed step with the cause of its error; without one, the skipped steps."""
+    """Names each failed step with the cause of its error; without one, the skipped steps.
+
+    A check that blocks what waits for the gate is no failure: the reports tell of it.
+    """
+    failed = [event for event in events if event.is_step_failure]
     failures = [
         f"{event.step_key}: {describe_cause(event.step_failure_data.error)}"
-        for event in events
-        if event.is_step_failure
+        for event in failed
+        if not is_blocked(event.step_failure_data.error)
     ]
     return failures or [
         f"{event.step_key}: the step before it returned nothing"
         for event in events
-        if event.is_step_skipped
+        if event.is_step_skipped and not failed
     ]
+
+
+def is_blocked(error: SerializableErrorInfo | None) -> bool:
+    """Whether a step failed because a check of it blocks what is downstream."""
+    return error is not None and error.cls_name == "DagsterAssetCheckFailedError"
 
 
 def was_interrupted(event: DagsterEvent) -> bool:

@@ -60,8 +60,13 @@ def check_nights(
     key: dg.AssetKey,
     check: str,
     nights: Mapping[date, CheckOutcome],
+    *,
+    newest: bool = False,
 ) -> Iterator[CheckEvent]:
-    """Yields a check's outcome for each night's partition, then the worst one for the whole run."""
+    """Yields a check's outcome for each night's partition, then that of the whole run.
+
+    That is the worst one, or with `newest` the last night's: only it can block what is downstream.
+    """
     if not context.has_partition_key:
         for night, outcome in nights.items():
             yield dg.AssetCheckEvaluation(
@@ -72,7 +77,7 @@ def check_nights(
                 metadata=outcome.metadata,
                 partition=night.isoformat(),
             )
-    worst = max(nights.values(), key=rank_outcome)
+    worst = nights[max(nights)] if newest else max(nights.values(), key=rank_outcome)
     failed = [night.isoformat() for night, outcome in nights.items() if not outcome.passed]
     yield dg.AssetCheckResult(
         asset_key=key,

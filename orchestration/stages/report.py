@@ -3,7 +3,7 @@
 Counts and rates are in `dbt_project`, intervals and verdicts in `evals.reports`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from dagster_dbt import dbt_assets
 
 from evals import pipeline
 from evals.reports import assembly, board_pages
+from evals.reports.archive import read_report
 from evals.reports.finalize import FinalNight
 from evals.reports.missing_nights import find_missing_nights
 from evals.reports.report import Report
@@ -47,6 +48,8 @@ GROUP = "report"
 REPORTS = dg.AssetKey("reports")
 GATE = "release_gate"
 ARRIVED = "traces_arrived"
+RELEASES = dg.AssetKey("releases")
+RELEASABLE = "may_release"
 PROMISES = {
     GATE: "No application regressed; nobody is alarmed before a night is final.",
     ARRIVED: "Every application that was due has traces.",
@@ -75,7 +78,12 @@ class ReportRow(NamedTuple):
 
 def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     """Builds the assets of this stage."""
-    return [build_marts(deployment), build_reports(deployment), build_board(deployment)]
+    return [
+        build_marts(deployment),
+        build_reports(deployment),
+        build_board(deployment),
+        build_releases(deployment),
+    ]
 
 
 def build_marts(deployment: Deployment) -> dg.AssetsDefinition:
@@ -254,6 +262,60 @@ def describe_final(final: FinalNight) -> dict[str, str]:
     """Describes a night that has become final as a row of a table."""
     night = final.date.isoformat()
     return {"night": night, "app": final.app, "gate": final.gate, "sentence": final.sentence}
+
+
+def build_releases(deployment: Deployment) -> dg.AssetsDefinition:
+    """Builds the asset that a team's own assets, such as a deployment, may wait for."""
+    settings, nights = deployment.settings, deployment.nights
+    check = dg.AssetCheckSpec(
+        RELEASABLE,
+        asset=RELEASES,
+        description="No application regressed; blocks where the gate of one is `blocking`.",
+        partitions_def=nights,
+        blocking=any(app.gate.blocking for app in deployment.catalog.apps.values()),
+    )
+
+    @declare_asset(
+        GROUP, {"python"}, owner=QUALITY, nights=nights, deps=[REPORTS], check_specs=[check]
+    )
+    def releases(context: dg.AssetExecutionContext) -> Iterator[Materialized | CheckEvent]:
+        """One row per night × application: the outcome of its gate."""
+        lake, catalog = settings.open_lake(), settings.load_catalog()
+        now, run_nights = datetime.now(UTC), list_run_nights(context)
+        rows = {night: list_outcomes(lake, night, now) for night in run_nights}
+        show_nights(context, {night: {"gates": show_table(own)} for night, own in rows.items()})
+        yield dg.MaterializeResult()
+        blocking = {name for name, app in catalog.apps.items() if app.gate.blocking}
+        outcomes = {night: check_release(own, blocking) for night, own in rows.items()}
+        yield from check_nights(context, RELEASES, RELEASABLE, outcomes, newest=True)
+
+    return releases
+
+
+def list_outcomes(lake: Lake, night: date, now: datetime) -> list[dict[str, str]]:
+    """Lists the outcome of each application's gate; a provisional night never regressed."""
+    rows = list[dict[str, str]]()
+    for app, version in sorted(night_state.read_state(lake, night).reports.items()):
+        report = read_report(lake, night, app, version)
+        until = night_state.find_provisional_until(lake, night, app, now)
+        gate = report.gate.outcome if report else "infrastructure"
+        gate = "inconclusive" if until and gate == "regressed" else gate
+        sentence = report.sentence if report else "its report cannot be read"
+        rows.append({"night": night.isoformat(), "app": app, "gate": gate, "sentence": sentence})
+    return rows
+
+
+def check_release(rows: Sequence[Mapping[str, str]], blocking: Collection[str]) -> CheckOutcome:
+    """Checks whether what a night's reports are about may be released.
+
+    Args:
+        rows: the outcomes of its gates.
+        blocking: the applications whose gate stops what is downstream.
+    """
+    regressed = [row for row in rows if row["gate"] == "regressed"]
+    blocked = any(row["app"] in blocking for row in regressed)
+    severity = dg.AssetCheckSeverity.ERROR if blocked else dg.AssetCheckSeverity.WARN
+    return CheckOutcome(not regressed, severity, {"regressed": show_table(regressed)})
 
 
 def build_board(deployment: Deployment) -> dg.AssetsDefinition:
