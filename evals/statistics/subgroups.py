@@ -154,8 +154,11 @@ def find_effective_size(inside: Bools, failed: Floats, clusters: Clusters) -> fl
 def weigh_words(inside: Floats, outside: Floats) -> Floats:
     """Weighs by how much more words are used inside a group than outside: z of the log-odds ratio.
 
-    With an informative Dirichlet prior, the words' counts in both (Monroe et al. 2008).
+    With an informative Dirichlet prior, the words' counts in both (Monroe et al. 2008). A word
+    alone has no odds against others: 0.
     """
+    if len(inside) < 2:
+        return np.zeros(len(inside))
     prior = PRIOR * (inside + outside)
 
     def compute_odds(counts: Floats) -> Floats:

@@ -54,6 +54,11 @@ def test_words_are_weighed_as_published() -> None:
     assert z == pytest.approx([1.934154, -1.645678, -0.459686, 0.548713], abs=1e-6)
 
 
+def test_a_word_alone_marks_nothing() -> None:
+    """It has no odds against other words."""
+    assert weigh_words(np.array([9.0]), np.array([3.0])).tolist() == [0]
+
+
 def test_rows_of_one_session_alone_are_no_evidence() -> None:
     """A slice that is one session shows nothing, one of many single rows all that it has."""
     codes = np.repeat(np.arange(50), 20)
