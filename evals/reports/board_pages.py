@@ -15,21 +15,26 @@ from typing import NamedTuple
 
 from evals.records import digest
 from evals.reports.archive import read_report
-from evals.reports.pages import board
+from evals.reports.pages import board, cost, evaluator, incident
+from evals.reports.pages.incident import Reported
 from evals.reports.report import Report
+from evals.specs import Catalog
 from evals.storage import night_state
 from evals.storage.documents.failed_sources import read_failed_sources
 from evals.storage.documents.missing_nights import MissingNight, read_missing_nights
 from evals.storage.lake import Lake
 from evals.storage.report_files import (
     ReportVersion,
+    has_page,
     read_month_page,
     write_board_page,
+    write_linked_page,
     write_month_page,
 )
 
 RECENT = 28
 """Nights on the board."""
+COST = "cost.html"
 LAYOUT = 1
 """Raised when months have to be rendered anew."""
 
@@ -61,8 +66,10 @@ def write_board(lake: Lake, run: Mapping[str, object] = MappingProxyType({})) ->
     first = nights[-RECENT:][0] if nights else date.min
     months = write_months(lake, shown, [night for night in nights if night < first])
     recent = shown.select(first, date.max)
+    reports = read_reports(lake, recent.versions)
+    shown_incidents = write_application_pages(lake, reports)
     html = board.render_board(
-        read_reports(lake, recent.versions),
+        reports,
         run=dict(run),
         provisional=[
             {**night._asdict(), "date": night.date.isoformat()}
@@ -72,8 +79,45 @@ def write_board(lake: Lake, run: Mapping[str, object] = MappingProxyType({})) ->
         failed_sources=read_failed_sources(lake),
         first=first,
         months=months,
+        incidents=shown_incidents,
+        has_cost=has_page(lake, COST),
+        links_evaluators=True,
     )
     return write_board_page(lake, html)
+
+
+def write_application_pages(lake: Lake, reports: Iterable[Report]) -> list[Reported]:
+    """Writes the pages of incidents and evaluators of the newest nights; returns the incidents."""
+    by_app: dict[str, list[Report]] = defaultdict(list)
+    for report in sorted(reports, key=lambda report: report.date):
+        by_app[report.app].append(report)
+    shown: list[Reported] = []
+    for own in by_app.values():
+        shown += write_incidents(lake, own)
+        for name, place in evaluator.list_evaluators(own).items():
+            if href := evaluator.locate_evaluator(own[-1].app, name):
+                page = evaluator.render_evaluator(name, own[: place + 1])
+                write_linked_page(lake, href, page)
+    return sorted(shown, key=lambda one: (not one.row.is_open, one.row.name))
+
+
+def write_incidents(lake: Lake, reports: Sequence[Report]) -> list[Reported]:
+    """Writes the pages of the incidents of an application's reports, oldest first."""
+    found = list(incident.list_incidents(reports).values())
+    for one in found:
+        if href := incident.locate_incident(one.row.name):
+            write_linked_page(lake, href, incident.render_incident(one, reports))
+    return found
+
+
+def write_cost(lake: Lake, catalog: Catalog) -> None:
+    """Writes the page of what judging cost in the newest nights."""
+    shown = Shown(list(list_current(lake)), [])
+    nights = shown.list_nights()[-RECENT:]
+    own = [row for row in shown.versions if nights and row.night >= nights[0]]
+    budget = catalog.budget.usd_per_day
+    page = cost.render_cost(read_reports(lake, own), catalog.models, budget)
+    write_linked_page(lake, COST, page)
 
 
 def list_current(lake: Lake) -> Iterable[ReportVersion]:

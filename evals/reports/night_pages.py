@@ -10,10 +10,11 @@ from datetime import date, timedelta
 
 from evals.reports.archive import read_earlier_reports, read_report
 from evals.reports.failing_answers import read_failing_night, stream_traces
-from evals.reports.pages import answers, night, traces
+from evals.reports.pages import answers, incident, night, traces
 from evals.reports.pages.marks import locate_page, locate_version
 from evals.reports.pages.night import Neighbour, Neighbours
 from evals.reports.report import Report
+from evals.reports.sections import incidents
 from evals.reports.versions import NightVersion, list_versions
 from evals.storage import night_state
 from evals.storage.answer_pages import (
@@ -26,8 +27,10 @@ from evals.storage.answer_pages import (
 from evals.storage.lake import Lake
 from evals.storage.report_files import (
     ReportVersion,
+    has_page,
     read_run,
     read_version_page,
+    write_linked_page,
     write_page,
 )
 
@@ -61,16 +64,27 @@ def render_stored(
     """Renders the page of a stored report; writes its answers' pages where there are none."""
     if not has_answer_pages(lake, report.date, report.app):
         write_answers(lake, report)
+    history = read_earlier_reports(lake, report.app, report.date)
+    write_missing_incidents(lake, [*history, report])
     if versions is None:
         versions = list_versions(lake, report.date, report.app)
     return night.render_night(
         report,
-        history=read_earlier_reports(lake, report.app, report.date),
+        history=history,
         run=read_run(lake, ReportVersion(report.date, report.app, report.version)),
         versions=versions,
         provisional_until=provisional_until,
         neighbours=find_neighbours(lake, report.date, report.app),
     )
+
+
+def write_missing_incidents(lake: Lake, reports: Sequence[Report]) -> None:
+    """Writes the pages of the last report's incidents that have none; `board_pages` renews them."""
+    for row in reports[-1][incidents.SECTION].rows:
+        href = incident.locate_incident(row.name)
+        if href and not has_page(lake, href):
+            found = incident.Reported(row, reports[-1])
+            write_linked_page(lake, href, incident.render_incident(found, reports))
 
 
 def find_neighbours(lake: Lake, at: date, app: str) -> Neighbours:

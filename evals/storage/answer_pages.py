@@ -15,7 +15,12 @@ from typing import NamedTuple
 from evals.records import digest
 from evals.storage.files import replace
 from evals.storage.lake import Lake
-from evals.storage.report_files import PAGE, REPORTS, locate_report_folder
+from evals.storage.report_files import (
+    PAGE,
+    REPORTS,
+    locate_report_folder,
+    replace_changed,
+)
 
 LISTS, TRACES = "failing", "traces"
 """Folders beside the versions of a night's report."""
@@ -54,17 +59,6 @@ def write_answer_pages(lake: Lake, night: date, app: str, pages: Iterable[tuple[
     for path in list_files(folder):
         if path not in written:
             path.unlink(missing_ok=True)
-
-
-def replace_changed(path: Path, page: str) -> None:
-    """Replaces a page whose content differs."""
-    data = page.encode("utf-8", "replace")
-    try:
-        is_same = path.stat().st_size == len(data) and path.read_bytes() == data
-    except FileNotFoundError:
-        is_same = False
-    if not is_same:
-        replace(path, data)
 
 
 def list_files(folder: Path) -> list[Path]:

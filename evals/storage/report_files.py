@@ -209,6 +209,27 @@ def write_month_page(lake: Lake, month: date, page: str) -> None:
     lake.store.replace(f"{REPORTS}/{MONTHS}/{month:%Y-%m}.html", page.encode("utf-8", "replace"))
 
 
+def replace_changed(path: Path, page: str) -> None:
+    """Replaces a page whose content differs."""
+    data = page.encode("utf-8", "replace")
+    try:
+        is_same = path.stat().st_size == len(data) and path.read_bytes() == data
+    except FileNotFoundError:
+        is_same = False
+    if not is_same:
+        replace(path, data)
+
+
+def write_linked_page(lake: Lake, name: str, page: str) -> None:
+    """Replaces a page below the board, such as `incidents/NAME.html`, if its content differs."""
+    replace_changed(lake.store.path(f"{REPORTS}/{name}"), page)
+
+
+def has_page(lake: Lake, name: str) -> bool:
+    """Whether there is a page of a name below the board."""
+    return lake.store.find_entry(f"{REPORTS}/{name}") is not None
+
+
 def locate_data_docs(lake: Lake, night: date, app: str) -> Path:
     """Returns the path of the Data Docs of an application's night."""
     return lake.store.path(f"{DATA_DOCS}/{night}/{require_safe_name(app)}.html")

@@ -329,6 +329,7 @@ def build_board(deployment: Deployment) -> dg.AssetsDefinition:
         catalog = settings.load_catalog()
         pipeline.record_missing_nights(lake, catalog, datetime.now(UTC))
         assembly.renew_dependent_reports(lake, catalog, datetime.now(UTC))
+        board_pages.write_cost(lake, catalog)
         path = board_pages.write_board(lake, pin_checks.describe_expiring(settings))
         marts.rebuild_warehouse(lake)
         return dg.MaterializeResult(

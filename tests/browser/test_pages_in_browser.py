@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evals.records import Trace
+from evals.reports.pages.board import render_month
+from evals.reports.pages.cost import render_cost
+from evals.reports.pages.evaluator import render_evaluator
 from tests.evals.reports import report_bodies as bodies
 from tests.evals.reports.page_text import render_bodies, render_body
 from tests.evals.reports.test_answer_pages import build_night, build_trace, give, render_pages
+from tests.evals.reports.test_linked_pages import PIN, involve, judged, tell
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -61,6 +66,12 @@ def list_board() -> str:
     return render_bodies(*bodies.nights(20, "extraction", drop=6), *bodies.nights(20, "summaries"))
 
 
+def render_september() -> str:
+    """The page of a month."""
+    reports = [bodies.typed(one) for one in bodies.nights(30, "a", drop=6, last="2026-09-30")]
+    return render_month(reports, month=date(2026, 9, 1), missing=(), stamp="0" * 16)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "night": lambda: render_body(bodies.slipped(), bodies.nights(13, last="2026-10-07")),
     "long": lambda: render_body(long()),
@@ -72,8 +83,16 @@ PAGES: dict[str, Callable[[], str]] = {
     "first list": lambda: render_answers(attack(), build_trace("b"), name="failing/index"),
     "list": lambda: render_answers(attack(), build_trace("b"), name="failing/price-1"),
     "trace": lambda: render_answers(build_trace(), name="traces/"),
+    "month": render_september,
+    "incident": lambda: tell(rates=[involve("price")]),
+    "evaluator": lambda: render_evaluator("polite", [bodies.typed(judged())] * 3),
+    "cost": lambda: render_cost([bodies.typed(judged())], {"m": PIN}, 1.0),
     "attack": lambda: render_answers(attack(), name="traces/"),
 }
+
+
+READ = ("night", "board", "list", "trace", "incident", "cost")
+"""Pages that have every kind of element; a run of axe takes a second and more."""
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +148,7 @@ def test_page_is_quiet_and_fits_every_width(name: str, folder: Path, opened: Pag
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["night", "board", "first list", "list", "trace", "refused"])
+@pytest.mark.parametrize("name", READ)
 def test_everybody_can_read_it(name: str, scheme: Any, folder: Path, opened: Page) -> None:
     """Axe finds nothing, in light and in dark: contrast, names, landmarks, headings, tables."""
     opened.emulate_media(color_scheme=scheme)

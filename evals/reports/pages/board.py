@@ -19,6 +19,8 @@ from evals.reports.pages.charts import (
     make_scale,
 )
 from evals.reports.pages.environment import load_environment
+from evals.reports.pages.evaluator import locate_evaluator
+from evals.reports.pages.incident import STATES, Reported, locate_incident
 from evals.reports.pages.marks import VERDICT_MARKS, get_verdict, locate_page
 from evals.reports.phrases import count_in_words, join_names
 from evals.reports.report import Report
@@ -197,6 +199,9 @@ def render_board(
     failed_sources: Sequence[FailedSource] = (),
     first: date = date.min,
     months: Sequence[date] = (),
+    incidents: Sequence[Reported] = (),
+    has_cost: bool = False,
+    links_evaluators: bool = False,
 ) -> str:
     """Renders the board over all nights and applications.
 
@@ -209,6 +214,9 @@ def render_board(
         failed_sources: sources whose last pull failed.
         first: the first night that is shown, as in `build_board_rows`.
         months: months with a page of their own.
+        incidents: those with a page of their own.
+        has_cost: whether there is a page of costs.
+        links_evaluators: whether evaluators have pages.
 
     Returns:
         One HTML file that links to the pages of the nights below it.
@@ -222,6 +230,11 @@ def render_board(
         nights=nights,
         chunks=split_nights(nights),
         months=months,
+        incidents=[(one, locate_incident(one.row.name)) for one in incidents],
+        states=STATES,
+        has_cost=has_cost,
+        locate_evaluator=locate_evaluator,
+        links_evaluators=links_evaluators,
         charts={row.app: draw_dimensions(row) for row in rows},
         missing=group_outages(missing),
         failed_sources=failed_sources,

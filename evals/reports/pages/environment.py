@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.evaluators.registry import is_recorded
 from evals.readable import shorten_model, shorten_values
+from evals.reports.outlook import describe_trend
 from evals.reports.pages.charts import draw_slice_trend, list_shares
 from evals.reports.pages.marks import VERDICT_MARKS
 from evals.reports.phrases import (
@@ -36,6 +37,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "count": "{:,}".format,
     "day": format_day,
     "dollars": format_dollars,
+    "describe_trend": describe_trend,
     "ended": STATUS_PHRASES.__getitem__,
     "interval": format_interval,
     "listed": join_names,

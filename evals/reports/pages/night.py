@@ -27,6 +27,7 @@ from evals.reports.pages.charts import (
     make_scale,
 )
 from evals.reports.pages.environment import TEMPLATES, load_environment
+from evals.reports.pages.incident import locate_incident
 from evals.reports.pages.marks import VERDICT_MARKS, get_verdict, locate_page
 from evals.reports.report import Report
 from evals.reports.sections import (
@@ -34,6 +35,7 @@ from evals.reports.sections import (
     causes,
     changes,
     examples,
+    incidents,
     provenance,
     results,
     slices,
@@ -123,6 +125,7 @@ def render_night(
         brief=build_brief(report),
         lists=list_answer_lists(report),
         pages=locate_traces(report),
+        incident_pages=locate_incidents(report),
         listing=accounting.list_files(report[accounting.SECTION].files),
         **summarize_rates(report, nights),
     )  # fmt: skip
@@ -193,6 +196,13 @@ def list_answer_lists(report: Report) -> list[AnswerList]:
         if row.is_whole and row.failed:
             failed[row.dimension] = max(failed.get(row.dimension, 0), row.failed)
     return [AnswerList(name, n, f"../{LISTS}/{name_list(name)}") for name, n in failed.items()]
+
+
+def locate_incidents(report: Report) -> dict[str, str | None]:
+    """Returns the paths of the pages of a report's incidents, by name."""
+    if locate_page(report) is None:
+        return {row.name: None for row in report[incidents.SECTION].rows}
+    return {row.name: locate_incident(row.name) for row in report[incidents.SECTION].rows}
 
 
 def locate_traces(report: Report) -> dict[str, str]:

@@ -1,0 +1,143 @@
+"""What judging costs, and when judging everything fits the budget, at the catalog's price trend.
+
+Pure; `pages.cost` shows it with its assumptions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from evals.reports.phrases import format_day, format_percent
+from evals.reports.report import Report
+from evals.reports.sections import accounting, cost, provenance, results
+from evals.specs import ModelPin
+
+YEAR = 365.25
+NEVER = 365 * 30
+"""Days beyond which a trend says nothing."""
+
+
+class Spending(NamedTuple):
+    """The judging of some nights of an application, or of all."""
+
+    nights: int
+    traces: int
+    usd: float
+    calls: int
+    scored: int
+    """Evaluations by models with a verdict."""
+    wanted: int
+    """The same if every trace were judged."""
+    caught: int
+    """Of the verdicts, those that fail an answer."""
+    is_complete: bool
+    """Whether each night's sum is known."""
+
+    @property
+    def share(self) -> float | None:
+        """The share of the evaluations that was made; None without judges."""
+        return self.scored / self.wanted if self.wanted else None
+
+    @property
+    def usd_each(self) -> float | None:
+        """Dollars per evaluation by a model; answers that were paid before cost nothing again."""
+        return self.usd / self.scored if self.scored else None
+
+    @property
+    def usd_all(self) -> float | None:
+        """Dollars a night if every trace were judged."""
+        each = self.usd_each
+        return None if each is None or not self.nights else each * self.wanted / self.nights
+
+
+class Trend(NamedTuple):
+    """How the prices of the pinned models moved."""
+
+    factor: float
+    """Of a price, in a year."""
+    first: date
+    last: date
+    """The nights from which the first and the last price are in force."""
+
+
+class Outlook(NamedTuple):
+    """When judging everything fits the budget."""
+
+    full: float
+    """Dollars a night for everything, today."""
+    budget: float | None
+    trend: Trend | None
+    fits: date | None
+    """None: never at this trend, or unknown without one."""
+
+
+def sum_spending(reports: Iterable[Report]) -> Spending:
+    """Sums the cost and the coverage of models' evaluations over reports."""
+    nights: set[date] = set()
+    traces = calls = scored = wanted = caught = 0
+    usd, is_complete = 0.0, True
+    for report in reports:
+        nights.add(report.date)
+        traces += report[accounting.SECTION].accepted
+        paid = report[cost.SECTION]
+        usd += paid.usd or 0.0
+        calls += paid.calls
+        is_complete &= paid.usd is not None and not paid.unpriced
+        for row in report[results.SECTION]:
+            if row.is_whole and row.kind == "judge":
+                verdicts = row.passed + row.failed
+                scored += verdicts
+                wanted += verdicts + row.errored + (row.unsampled or 0) + row.pending
+                caught += row.failed
+    return Spending(len(nights), traces, usd, calls, scored, wanted, caught, is_complete)
+
+
+def find_trend(reports: Sequence[Report], models: Mapping[str, ModelPin]) -> Trend | None:
+    """Finds the yearly factor of the used models' prices; None where none has two of them."""
+    used = {row.model for report in reports for row in report[provenance.SECTION].evaluators}
+    moves: list[tuple[float, date, date]] = []
+    for pin in models.values():
+        prices = sorted(pin.prices, key=lambda price: price.since)
+        if pin.model not in used or len(prices) < 2:
+            continue
+        first, last = prices[0], prices[-1]
+        before, after = first.input + first.output, last.input + last.output
+        days = (last.since - first.since).days
+        if before > 0 and after > 0 and days:
+            moves.append((math.log(after / before) * YEAR / days, first.since, last.since))
+    if not moves:
+        return None
+    mean = math.fsum(move[0] for move in moves) / len(moves)
+    return Trend(math.exp(mean), min(move[1] for move in moves), max(move[2] for move in moves))
+
+
+def foresee(full: float, budget: float | None, trend: Trend | None, today: date) -> Outlook:
+    """Computes the day when judging everything fits the budget.
+
+    Args:
+        full: dollars a night for everything, today.
+        budget: dollars a day; None: no limit.
+        trend: of the prices.
+        today: the last night.
+    """
+    if budget is None or full <= budget:
+        return Outlook(full, budget, trend, today)
+    if trend is None or trend.factor >= 1 or budget <= 0:
+        return Outlook(full, budget, trend, None)
+    days = math.log(budget / full) / math.log(trend.factor) * YEAR
+    return Outlook(
+        full, budget, trend, today + timedelta(math.ceil(days)) if days < NEVER else None
+    )
+
+
+def describe_trend(trend: Trend) -> str:
+    """Describes how prices moved."""
+    change = abs(1 - trend.factor)
+    way = "fell" if trend.factor < 1 else "rose"
+    return (
+        f"prices {way} {format_percent(change)} a year between {format_day(trend.first, 'plain')} "
+        f"and {format_day(trend.last, 'plain')}"
+    )

@@ -1,0 +1,116 @@
+"""The page of an evaluator: what it asks, how far people agree with it, versions and nights.
+
+Selects from the reports of an application; computes no figure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from typing import NamedTuple
+
+from evals.records import digest
+from evals.reports.pages.answers import name_list
+from evals.reports.pages.brief import ToRead
+from evals.reports.pages.charts import Trend, collect_points, draw_trend, make_scale
+from evals.reports.pages.environment import load_environment
+from evals.reports.pages.marks import locate_page
+from evals.reports.phrases import format_percent
+from evals.reports.report import Report
+from evals.reports.sections import agreement, attacks, provenance, results
+from evals.reports.sections.agreement import Agreed
+from evals.reports.sections.results import Result
+from evals.storage.answer_pages import LISTS
+
+FOLDER = "evaluators"
+SIZE = (560, 120)
+
+
+class Used(NamedTuple):
+    """A version of an evaluator, and the first night at hand that used it."""
+
+    version: str
+    model: str | None
+    first: date
+
+
+def locate_evaluator(app: str, evaluator: str) -> str | None:
+    """Returns the path of an evaluator's page below the board; None if `app` is not plain."""
+    from evals.specs import NAME
+
+    if not re.fullmatch(NAME, app, re.ASCII):
+        return None
+    is_plain = re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", evaluator, re.ASCII)
+    return f"{FOLDER}/{app}/{evaluator if is_plain else digest(evaluator)}.html"
+
+
+def list_evaluators(reports: Sequence[Report]) -> dict[str, int]:
+    """Lists the evaluators of an application's reports, each with the place of its last one."""
+    return {
+        row.evaluator: place
+        for place, report in enumerate(reports)
+        for row in report[results.SECTION]
+        if row.is_whole
+    }
+
+
+def render_evaluator(name: str, reports: Sequence[Report]) -> str:
+    """Renders the page of an evaluator.
+
+    Args:
+        name: the evaluator.
+        reports: the reports of its application that are at hand, oldest first; the last has it.
+    """
+    report = reports[-1]
+    rows = [row for row in report[results.SECTION] if row.is_whole and row.evaluator == name]
+    agreed = [row for row in report[agreement.SECTION] if row.evaluator == name]
+    attacked = [row for row in report[attacks.SECTION] if row.evaluator == name]
+    place = f"../../{report.date.isoformat()}/{report.app}/{LISTS}"
+    return load_environment().get_template("evaluator.html").render(
+        name=name,
+        report=report,
+        rows=[(row, draw_row(row, reports)) for row in rows],
+        sentence=describe_evaluator(name, rows, agreed),
+        agreed=agreed,
+        attacked=attacked,
+        versions=list_used(name, reports),
+        read=[
+            ToRead(row.dimension, row.failed, f"{place}/{name_list(row.dimension)}")
+            for row in rows
+            if row.failed and locate_page(report)
+        ],
+        night=locate_page(report),
+    )  # fmt: skip
+
+
+def describe_evaluator(name: str, rows: Sequence[Result], agreed: Sequence[Agreed]) -> str:
+    """Describes how far people agree with an evaluator, and whether it decides."""
+    decides = any(row.decides for row in rows)
+    way = "it decides" if decides else "it is shown and not gating"
+    labelled = [row for row in agreed if row.n]
+    if not labelled:
+        return f"{name}: people labelled none of its answers; {way}."
+    one = labelled[0]
+    return (
+        f"{name} agrees with people on {one.tp + one.tn} of {one.n} answers: it passes "
+        f"{format_percent(one.tpr, one.tpr_low, one.tpr_high)} of what they pass and fails "
+        f"{format_percent(one.tnr, one.tnr_low, one.tnr_high)} of what they fail; {way}."
+    )
+
+
+def list_used(name: str, reports: Sequence[Report]) -> list[Used]:
+    """Lists the versions of an evaluator, each with its first night at hand, newest first."""
+    found: dict[str, Used] = {}
+    for report in reports:
+        for row in report[provenance.SECTION].evaluators:
+            if row.name == name:
+                found.setdefault(row.version, Used(row.version, row.model, report.date))
+    return list(reversed(found.values()))
+
+
+def draw_row(row: Result, reports: Sequence[Report]) -> Trend:
+    """Draws the rates of a dimension over the nights at hand."""
+    points = collect_points(reports, row.key)
+    span = make_scale((value for p in points for value in (p.rate, p.low, p.high)), SIZE[1])
+    return draw_trend(points, SIZE, span.low, span.high, None)
