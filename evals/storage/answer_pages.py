@@ -91,7 +91,7 @@ def list_about(lake: Lake, traces: Collection[str]) -> list[AnswerPages]:
     return [
         pages
         for pages, folder in list_folders(lake)
-        if any((folder / TRACES / name).exists() for name in names)
+        if not names.isdisjoint(path.name for path in (folder / TRACES).glob("*.html"))
     ]
 
 

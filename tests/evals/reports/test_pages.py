@@ -250,3 +250,12 @@ def test_a_quiet_night_is_not_a_first_night() -> None:
     assert "Nothing moved beyond chance" in render_body(body)
     first = {**body, "results": [{**row, "baseline": None} for row in body["results"]]}
     assert "Nothing earlier to compare with" in render_body(first)
+
+
+def test_a_close_call_says_how_many_answers_would_decide() -> None:
+    """The reason stands beside the verdict: 25 answers; 41 would decide."""
+    row = bodies.result("price", 20, 5, verdict="too close to call")
+    shown = row | {"reason": "25 answers; 41 would decide"}
+    assert "too close to call : 25 answers; 41 would decide" in Page(
+        render_body(bodies.night(results=[shown]))
+    ).words.replace("call:", "call :")
