@@ -131,6 +131,10 @@ class EvaluatorType(ABC):
         """Whether a trace has what it evaluates: one that reads the answer needs an answer."""
         return self.evaluates_unanswered or "output" not in evaluator.reads or trace.has_answer
 
+    def gives_none(self, evaluator: Evaluator, content: bytes) -> bool:
+        """Whether a subject with this content gets no score at all."""
+        return False
+
     def redact(self, text: str, params: Mapping[str, Json]) -> str | None:
         """Removes what makes a text fail; None where that cannot be removed."""
         return None

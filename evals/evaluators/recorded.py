@@ -21,6 +21,9 @@ from evals.records import Trace, digest, encode_canonical
 from evals.specs import Evaluator, Reads
 from evals.specs.label_rules import LabelRules
 
+NO_LABELS = encode_canonical([])
+"""The content of a subject without labels."""
+
 
 @dataclass(frozen=True)
 class RecordedVerdicts(EvaluatorByCode):
@@ -60,6 +63,12 @@ class RecordedVerdicts(EvaluatorByCode):
         rules = LabelRules.model_validate(evaluator.params)
         labels = references.labels_on(trace, evaluator.labels)
         return encode_canonical([describe_vote(evaluator.dimension, rules, x) for x in labels])
+
+    def gives_none(self, evaluator: Evaluator, content: bytes) -> bool:
+        """Whether a subject has no label, and the rules imply no verdict of that."""
+        if content != NO_LABELS:
+            return False
+        return LabelRules.model_validate(evaluator.params).unlabelled is None
 
     def evaluate(self, evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
         """Returns one finding per annotator; people share one."""

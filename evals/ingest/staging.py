@@ -289,6 +289,7 @@ class FileStaging:
             self.notes.left_out,
             self.encoding,
             self.no_output,
+            sorted(name for name in self.notes.mapped if name and not self.notes.found[name]),
         )
 
 

@@ -75,7 +75,8 @@ def restore_batches(lake: Lake) -> None:
         except (DamagedFileError, KeyError):
             continue
     if ids:
-        report(f"the nights of {len(ids)} batches of labels are found again from the labels")
+        batches = "a batch" if len(ids) == 1 else f"{len(ids):,} batches"
+        report(f"the nights of {batches} of labels are found again from the labels")
         touched = {name: find_touched_nights(lake, own) for name, own in ids.items()}
         label_batches.add_label_batches(lake, touched)
 

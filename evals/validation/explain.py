@@ -73,6 +73,8 @@ class FileExplanation:
     """Other formats that match it too."""
     mappings: list[str] = dataclasses.field(default_factory=list[str])
     """The catalog's mappings that were applied."""
+    constants_only: list[str] = dataclasses.field(default_factory=list[str])
+    """Those of them of which no row has a column: only their constants are used."""
     whole: bool = True
     """Whether every row was read."""
     error: str = ""
@@ -197,6 +199,7 @@ def explain_staged(
     return dataclasses.replace(
         explanation,
         mappings=seen.mappings,
+        constants_only=seen.constants_only,
         read=seen.read,
         traces=counts["accepted"],
         duplicates=counts["duplicate"],

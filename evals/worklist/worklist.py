@@ -104,6 +104,8 @@ class Worklist:
     """Of its gold set, by all traces it covers."""
     failed: Mapping[str, bool] = field(default_factory=dict[str, bool])
     """The content keys of stored errors, and whether each may be repeated under the same pin."""
+    without_score: int = 0
+    """How many sampled traces have no score, and get none, such as those without a label."""
 
     @property
     def evaluated_keys(self) -> list[str]:
@@ -112,8 +114,8 @@ class Worklist:
 
     @property
     def remaining(self) -> int:
-        """How many sampled traces have no current score."""
-        return len(self.sample) - len(self.current)
+        """How many sampled traces get a score and have no current one."""
+        return len(self.sample) - len(self.current) - self.without_score
 
     def limit_questions(self, count: int) -> Worklist:
         """Returns the worklist with the first few wanted answers about traces only."""
@@ -135,6 +137,7 @@ def build_worklist(
     }
     seats = draw_sample(places, evaluator.sample, night.read_strata(evaluator))
     contents, keys, skipped = ContentFile(lake), dict.fromkeys(seats, ""), set[str]()
+    without_score = 0
     repeats = evaluator.judge.repeats if evaluator.judge else 1
     kind, gold = registry.type_of(evaluator), GoldUse(references.load_gold_set(evaluator))
     for trace in night.read_traces(evaluator):
@@ -148,6 +151,8 @@ def build_worklist(
             key = hash_content(UNANSWERED + data)
         elif evaluator.asks_model and (repeats > 1 or stored.current.get(trace.trace_id) != key):
             contents.add(key, data)
+        elif trace.trace_id not in scored and kind.gives_none(evaluator, data):
+            without_score += 1
         keys[trace.trace_id] = key
     sample = {
         name: SampledTrace(keys[name], seat.inclusion, name in skipped)
@@ -157,8 +162,9 @@ def build_worklist(
     final = {name for name in current if name in stored.current}
     if not evaluator.asks_model:
         return Worklist(
-            evaluator, night.night, len(places), sample, current, (), contents, gold=gold
-        )
+            evaluator, night.night, len(places), sample, current, (), contents, gold=gold,
+            without_score=without_score,
+        )  # fmt: skip
     attacks = canaries.build_night_canaries(lake, references, evaluator, night.night)
     asked_canaries = add_canaries(references, evaluator, attacks, contents)
     content_keys = [key for canary in asked_canaries for key in canary.keys]

@@ -67,7 +67,9 @@ def describe_file(file: FileExplanation) -> Iterator[str]:
     if file.error:
         yield f"  would not be read: {file.error}"
         return
-    yield f"  mapping: {', '.join(file.mappings) or 'none'}"
+    only = " (constants only)"
+    names = [f"{name}{only * (name in file.constants_only)}" for name in file.mappings]
+    yield f"  mapping: {', '.join(names) or 'none'}"
     yield from describe_outcome(file)
     yield from (f"  {row_notes.describe_no_outputs(one)}" for one in file.without_output)
     yield from (f"  {row_notes.describe_unread(field)}" for field in file.unread)

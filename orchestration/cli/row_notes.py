@@ -39,8 +39,9 @@ def describe_summary(summary: RowSummary) -> Iterator[str]:
     yield from describe_passed_over(summary.passed_over)
     yield from describe_refused(summary.refused)
     if summary.earlier:
-        more = "more rows" if summary.refused else "rows"
-        yield f"{summary.earlier:,} {more} of earlier files are in quarantine{LOOK}"
+        rows = count_of(summary.earlier, "more row" if summary.refused else "row")
+        verb = "is" if summary.earlier == 1 else "are"
+        yield f"{rows} of earlier files {verb} in quarantine{LOOK}"
     yield from map(describe_no_outputs, summary.no_outputs)
     yield from map(describe_unread, summary.unread)
     if summary.left_out:

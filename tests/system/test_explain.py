@@ -17,6 +17,7 @@ from evals.storage.lake import Lake
 from evals.storage.overlay import open_overlay
 from evals.validation import admission
 from evals.validation.explain import FileExplanation, explain_files
+from orchestration.cli.explanation import describe_file
 from orchestration.cli.import_pull import import_
 
 GOLDEN = Path(__file__).parents[1] / "evals" / "traces" / "golden"
@@ -73,6 +74,18 @@ def test_the_mapping_is_named_and_the_first_trace_is_redacted(tmp_path: Path) ->
     assert preview.first
     assert "ada@example.com" not in json.dumps(preview.first)
     assert preview.first["metadata"]["app_source"] == "assumed"
+
+
+def test_a_mapping_that_only_gives_constants_is_named_so(tmp_path: Path) -> None:
+    """None of its columns is in a product's rows; of plain rows one is."""
+    ours = Mapping(columns={"input": "ask"}, constants={"git_commit": "abc"})
+    declared = build_catalog(tmp_path, mappings={"ours": ours})
+    plain = write_rows(tmp_path / "day.jsonl", ROW)
+    product, own = explain_paths(declared, GOLDEN / "langfuse_api.json", plain)
+    assert (product.mappings, own.mappings) == (["ours"], ["ours"])
+    assert [
+        next(line for line in describe_file(file) if "mapping" in line) for file in (product, own)
+    ] == ["  mapping: ours (constants only)", "  mapping: ours"]
 
 
 def mixed_rows() -> list[object]:

@@ -64,6 +64,8 @@ class InboxFile(NamedTuple):
     """Its encoding, if it is not UTF-8."""
     no_output: NoOutputNote | None = None
     """Set if it has traces and none of them an output; only of rows of no product's format."""
+    constants_only: list[str] = []  # noqa: RUF012  never written to
+    """Those of `mappings` of which no row has a column: only their constants were used."""
 
 
 def read_inbox_files(lake: Lake) -> dict[str, InboxFile]:

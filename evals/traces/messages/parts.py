@@ -327,14 +327,16 @@ UNTYPED_READERS: dict[str, PartReader] = {
 """The reader of a part without a type, as Gemini writes them, by the key that identifies it."""
 
 
-def list_choices(value: Json) -> list[Json]:
+def list_choices(value: Json, unwrap: Callable[[Json], Json] | None = None) -> list[Json]:
     """Lists the choices or candidates of a response by their index, where each names one.
 
     The first counts as the answer; some servers list them in the order in which they ended.
+    `unwrap` removes what a convention wraps around each.
     """
     if type(value) is not list:
         return []
-    places = [item.get("index") if type(item) is dict else None for item in value]
+    plain = [unwrap(item) for item in value] if unwrap else value
+    places = [item.get("index") if type(item) is dict else None for item in plain]
     order = [place for place in places if type(place) is int]
     if len(set(order)) < len(value):
         return value

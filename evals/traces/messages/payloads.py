@@ -13,7 +13,7 @@ import orjson
 from evals.records import Json
 from evals.traces.files.lenient_json import is_broken_wrapper, parse_wrapper
 from evals.traces.messages import chat, exchanges
-from evals.traces.messages.parts import Messages, Object, list_choices
+from evals.traces.messages.parts import Messages, Object, list_choices, read_parts
 from evals.traces.messages.plain_text import to_text
 
 TEXT_KEYS = frozenset(
@@ -146,6 +146,15 @@ def unwrap_choice(value: Object) -> Json:
     return first.get("text") if "finish_reason" in first else None
 
 
+def unwrap_candidate(value: Object) -> Json:
+    """Unwraps the first candidate of a response of Gemini, which has parts."""
+    first = next(iter(list_choices(value.get("candidates"))), None)
+    content = first.get("content") if type(first) is dict else None
+    if type(content) is not dict or type(content.get("parts")) is not list:
+        return None
+    return read_parts(content["parts"]).join_words()
+
+
 def unwrap_generation(value: Object) -> Json:
     """Unwraps the first of LangChain's generations, which are a list for each prompt."""
     batches = value.get("generations")
@@ -172,4 +181,11 @@ def unwrap_argument(value: Object) -> Json:
     return arguments[0] if len(arguments) == 1 and type(arguments[0]) is str else None
 
 
-UNWRAPPERS = (unwrap_message, unwrap_choice, unwrap_generation, unwrap_traced, unwrap_argument)
+UNWRAPPERS = (
+    unwrap_message,
+    unwrap_choice,
+    unwrap_candidate,
+    unwrap_generation,
+    unwrap_traced,
+    unwrap_argument,
+)

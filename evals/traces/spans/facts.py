@@ -123,9 +123,11 @@ def add_chat(facts: SpanFacts) -> None:
 CHAT_FIELDS = frozenset(("input_messages", "output_messages", "system", "tool_calls"))
 PARSED_FIELDS = frozenset(("input_messages", "output_messages", "system", "documents", "tools"))
 """Fields that may be JSON in a text, which is parsed once."""
+GEMINI_COUNTS = ("tokens_written", "tokens_thought")
+"""Gemini's counts of an answer and of the reasoning before it."""
 USAGE_FIELDS = frozenset(
     ("tokens_in", "tokens_out", "tokens_total", "cost", "usage_json", "cost_json")
-)
+).union(GEMINI_COUNTS)
 ANNOTATION_FIELDS = frozenset(("annotations", "outer_annotations"))
 
 
@@ -195,12 +197,11 @@ def take_first_choice(facts: SpanFacts) -> None:
     value = facts.fields.get("output_messages")
     if type(value) is not list or len(value) < 2 or type(value) is chat.Chat:
         return
-    value = list_choices(value)
-    items = [openinference.unwrap_item(item) for item in value]
+    value = list_choices(value, openinference.unwrap_item)
     params = parse_field(facts.fields, "params_json")
     count = params.get("n") if type(params) is dict else None
-    asked = type(count) is int and 1 < count == len(items)
-    if asked or all(map(is_choice, items)):
+    asked = type(count) is int and 1 < count == len(value)
+    if asked or all(map(is_choice, value)):
         facts.fields["output_messages"] = value[:1]
         facts.unknown["choices"] = value[1:]
 
@@ -210,11 +211,14 @@ def is_choice(item: Json) -> bool:
 
     By OpenTelemetry's conventions each message of `gen_ai.output.messages` is one, and no choice
     has two. Some instrumentations record an agent's turns there: a message with anything but text,
-    or of another role, is a turn of these, unless it ends with a reason of its own.
+    or of another role, is a turn of these, unless it ends with a reason or has an own index.
     """
+    wrapped, item = item, openinference.unwrap_item(item)
     if type(item) is not dict:
         return False
-    if item.get("finish_reason"):
+    if item.get("finish_reason") or type(item.get("index")) is int:
+        return True
+    if openinference.is_completion(wrapped):
         return True
     parts = list_items(item.get("parts"))
     return (
@@ -226,7 +230,7 @@ def is_choice(item: Json) -> bool:
 
 def find_finish_reason(value: Json) -> Json:
     """Finds the finish reason in a model's first message."""
-    items = list_choices(list_items(value))
+    items = list_choices(list_items(value), openinference.unwrap_item)
     first = openinference.unwrap_item(items[0]) if items else None
     return first.get("finish_reason") if type(first) is dict else None
 
@@ -324,7 +328,10 @@ def add_usage(facts: SpanFacts) -> None:
     usage = usage if type(usage) is dict else {}
     cost = cost if type(cost) is dict else {}
     facts.tokens_in = to_count(fields.get("tokens_in", usage.get("input")))
-    facts.tokens_out = to_count(fields.get("tokens_out", usage.get("output")))
+    counts = [to_count(fields.get(name)) for name in GEMINI_COUNTS]
+    found = [count for count in counts if count is not None]
+    apart = sum(found) if found else None
+    facts.tokens_out = to_count(fields.get("tokens_out", usage.get("output", apart)))
     total = to_count(fields.get("tokens_total", usage.get("total")))
     facts.tokens_other = max((total or 0) - (facts.tokens_in or 0) - (facts.tokens_out or 0), 0)
     facts.cost = to_amount(fields.get("cost", cost.get("total")))

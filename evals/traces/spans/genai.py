@@ -12,6 +12,13 @@ from evals.records import Json
 from evals.traces.messages import chat
 from evals.traces.spans.spans import Event
 
+
+def name_counts(*counts: str) -> tuple[str, ...]:
+    """Names the attributes of a count under Gemini's own names."""
+    prefixes = ("gen_ai.usage.", "llm.usage.", "llm.token_count.")
+    return tuple(f"{prefix}{count}" for prefix in prefixes for count in counts)
+
+
 FIELDS: dict[str, tuple[str, ...]] = {
     "kind": ("gen_ai.operation.name", "llm.request.type"),
     "input_messages": ("gen_ai.input.messages", "gen_ai.prompt"),
@@ -25,13 +32,20 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "gen_ai.usage.input_tokens",
         "gen_ai.usage.prompt_tokens",
         "llm.usage.prompt_tokens",
+        *name_counts("promptTokenCount", "prompt_token_count"),
     ),
     "tokens_out": (
         "gen_ai.usage.output_tokens",
         "gen_ai.usage.completion_tokens",
         "llm.usage.completion_tokens",
     ),
-    "tokens_total": ("gen_ai.usage.total_tokens", "llm.usage.total_tokens"),
+    "tokens_written": name_counts("candidatesTokenCount", "candidates_token_count"),
+    "tokens_thought": name_counts("thoughtsTokenCount", "thoughts_token_count"),
+    "tokens_total": (
+        "gen_ai.usage.total_tokens",
+        "llm.usage.total_tokens",
+        *name_counts("totalTokenCount", "total_token_count"),
+    ),
     "cost": ("gen_ai.usage.cost", "gen_ai.usage.total_cost"),
     "prompt_name": ("gen_ai.prompt.name",),
     "prompt_version": ("gen_ai.prompt.version",),

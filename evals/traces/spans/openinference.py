@@ -89,11 +89,18 @@ def unwrap_item(item: Json) -> Json:
         inner = item.get(word)
         if type(inner) is dict and len(item) == 1:
             return inner
+        if type(inner) is dict and word in ("completion", "message"):
+            return {**{key: value for key, value in item.items() if key != word}, **inner}
     unwrapped: dict[str, Json] = {}
     for key, value in item.items():
         head, _, tail = key.partition(".")
         unwrapped[tail if tail and head in WRAPPERS else key] = value
     return unwrapped
+
+
+def is_completion(item: Json) -> bool:
+    """Whether an item is one of `llm.choices`, each of which is an answer of its own."""
+    return type(item) is dict and any(key.partition(".")[0] == "completion" for key in item)
 
 
 def read_message(item: Json) -> Json:

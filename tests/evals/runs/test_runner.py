@@ -22,7 +22,7 @@ from evals.storage.parquet_files import write_parquet
 from evals.storage.tables import to_table
 from evals.worklist import repeated_calls
 from evals.worklist.night_contents import NightTraces
-from evals.worklist.worklist import name_score_file
+from evals.worklist.worklist import build_worklist, name_score_file
 from tests.evals.models.model_server import Server, ServerReply, build_completion, serve_script
 
 NIGHT = date(2026, 10, 1)
@@ -300,6 +300,27 @@ def test_recorded_verdicts_are_mapped_and_never_guessed(bench: Bench) -> None:
     bench.lake.write("traces", NIGHT, build_traces("a", "b", "c"))
     bench.score("helpful")
     assert bench.read_verdicts() == {"t0": "pass", "t1": "error:unmapped-verdict"}
+
+
+def test_a_trace_without_a_label_is_not_to_score(bench: Bench) -> None:
+    """A plan counts the traces that recorded verdicts are about, until these are scored."""
+    evaluator, night = bench.find_evaluator("helpful"), NightTraces(bench.lake, NIGHT)
+    bench.lake.write("traces", NIGHT, build_traces("a", "b", "c"))
+
+    def count_remaining() -> int:
+        """Counts what a run would score now."""
+        references = GoldAndLabels.of(bench.catalog.root, bench.labels)
+        return build_worklist(bench.lake, night, evaluator, references).remaining
+
+    assert count_remaining() == 0
+    bench.labels = [Label(name, "helpful", "good", "rater", "judge") for name in ("t0", "t1")]
+    assert count_remaining() == 2
+    bench.score("helpful")
+    assert count_remaining() == 0
+    bench.labels = bench.labels[:1]
+    assert count_remaining() == 1, "its score is deleted"
+    bench.score("helpful")
+    assert (count_remaining(), bench.read_verdicts()) == (0, {"t0": "pass"})
 
 
 def test_people_have_one_row_for_each_trace(bench: Bench) -> None:

@@ -11,8 +11,11 @@ import pytest
 
 from evals.records import Trace
 from evals.traces import reader
+from evals.traces.formats import openai_logs
 from evals.traces.messages import calls, chat, exchanges
 from evals.traces.messages.parts import Object
+from evals.traces.spans.facts import read_facts
+from evals.traces.spans.spans import Event, Span
 from tests.evals.traces.span_exports import format_nanoseconds, write_envelope
 from tests.evals.traces.test_hostile_products import GOOD
 
@@ -201,12 +204,16 @@ def test_the_text_of_a_completion_is_the_answer() -> None:
     assert fields["metadata"] == {"choices": [{"text": "Rome"}]}
 
 
+COUNTS: Object = {"promptTokenCount": 7, "candidatesTokenCount": 2, "thoughtsTokenCount": 5}
+SNAKE_COUNTS: Object = {
+    "prompt_token_count": 7, "candidates_token_count": 2, "thoughts_token_count": 5,
+}  # fmt: skip
+
+
 def test_reasoning_counts_among_gemini_s_tokens() -> None:
     """Also where the model wrote nothing else, and through every way that reads a response."""
-    usage: Object = {"promptTokenCount": 7, "candidatesTokenCount": 2, "thoughtsTokenCount": 5}
-    snake = {"prompt_token_count": 7, "candidates_token_count": 2, "thoughts_token_count": 5}
     candidates = [{"content": {"role": "model", "parts": [{"text": "Paris"}]}}]
-    for key, value in (("usageMetadata", usage), ("usage_metadata", snake)):
+    for key, value in (("usageMetadata", COUNTS), ("usage_metadata", SNAKE_COUNTS)):
         body: Any = {"candidates": candidates, key: value}
         for fields in (calls.describe_call({}, body), calls.exchanges.describe_response(body)):
             assert (fields["tokens_in"], fields["tokens_out"]) == (7, 7)
@@ -302,3 +309,73 @@ def test_the_choice_of_index_0_is_the_answer_wherever_it_is_listed(form: str) ->
     body: Object = {key: INDEXED[form], "model": "m"}
     assert calls.describe_call({}, body)["output"] == "Yes."
     assert chat.as_json(exchanges.read_messages(body))[0]["content"] == "Yes."
+
+
+INDEXED_SPANS: dict[str, dict[str, Any]] = {
+    "flat": {
+        f"llm.choices.{n}.completion.{key}": value
+        for n, (index, text) in enumerate(ENDED)
+        for key, value in (("index", index), ("text", text))
+    },
+    "index beside the text": {
+        f"llm.choices.{n}.{key}": value
+        for n, (index, text) in enumerate(ENDED)
+        for key, value in (("index", index), ("completion.text", text))
+    },
+    "json": {
+        "llm.choices": json.dumps([{"completion": {"index": n, "text": t}} for n, t in ENDED])
+    },
+    "messages": {
+        "gen_ai.output.messages": json.dumps(
+            [{"index": n, "role": "assistant", "content": text} for n, text in ENDED]
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("form", INDEXED_SPANS)
+def test_the_choice_of_index_0_is_the_answer_of_a_span(tmp_path: Path, form: str) -> None:
+    """The choices of a span are no turns of a chat; the other one stays in the metadata."""
+    attributes = {"openinference.span.kind": "LLM", "input.value": "q", **INDEXED_SPANS[form]}
+    trace = read_spans(tmp_path, [(0, "chat", attributes)], [(0, 1)])
+    assert trace.output == "Yes."
+    assert "No." in json.dumps(trace.metadata["choices"])
+
+
+@pytest.mark.parametrize("more", [{}, {"finish_reason": "stop"}])
+def test_of_two_events_of_choices_the_one_of_index_0_is_the_answer(more: Object) -> None:
+    """Events come in the order in which the choices ended."""
+    events = [
+        Event("gen_ai.choice", {}, {"index": n, "message": {"content": text}, **more})
+        for n, text in ENDED
+    ]
+    facts = read_facts(Span("t", "s", "", "chat", 0, 1, {"gen_ai.operation.name": "chat"}, events))
+    assert [message["content"] for message in facts.output_messages] == ["Yes."]
+    assert "No." in json.dumps(facts.unknown["choices"])
+
+
+@pytest.mark.parametrize("prefix", ["gen_ai.usage.", "llm.usage.", "llm.token_count."])
+@pytest.mark.parametrize("names", [COUNTS, SNAKE_COUNTS], ids=["camel", "snake"])
+def test_gemini_s_names_of_counts_are_tokens_of_a_span(prefix: str, names: Object) -> None:
+    """Reasoning is part of the answer's, as in responses."""
+    counts = {f"{prefix}{name}": count for name, count in names.items()}
+    facts = read_facts(Span("t", "s", "", "chat", 0, 1, {"gen_ai.request.model": "g", **counts}))
+    assert (facts.tokens_in, facts.tokens_out, facts.tokens_other) == (7, 7, 0)
+    assert not facts.unknown
+
+
+@pytest.mark.parametrize("key", ["usage", "usageMetadata", "usage_metadata"])
+@pytest.mark.parametrize("names", [COUNTS, SNAKE_COUNTS], ids=["camel", "snake"])
+def test_gemini_s_names_of_counts_are_tokens_of_a_logged_call(key: str, names: Object) -> None:
+    """A proxy may answer as OpenAI does, and count as Gemini does."""
+    body: Object = {"choices": [{"message": {"role": "assistant", "content": "Yes."}}], key: names}
+    fields = openai_logs.convert_row({"request": {"model": "g"}, "response": body}, lambda _: {})
+    assert (fields["tokens_in"], fields["tokens_out"]) == (7, 7)
+
+
+def test_a_gemini_response_as_a_span_s_output_is_unwrapped() -> None:
+    """Its first candidate's words are the answer, not the response's JSON."""
+    response = json.dumps({"candidates": INDEXED["gemini"], "usageMetadata": COUNTS})
+    attributes: Object = {"openinference.span.kind": "LLM", "output.value": response}
+    facts = read_facts(Span("t", "s", "", "chat", 0, 1, attributes))
+    assert [message["content"] for message in facts.output_messages] == ["Yes."]
