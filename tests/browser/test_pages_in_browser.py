@@ -41,6 +41,14 @@ def long() -> dict[str, Any]:
     return body | {"examples": [spill]}
 
 
+def busy() -> dict[str, Any]:
+    """A slipped night with a dozen dimensions and five long answers."""
+    body = bodies.slipped()
+    more = [bodies.result(f"dim-{n}", 180, 20, evaluator=f"shop.dim-{n}") for n in range(8)]
+    spills = [bodies.example(n, input="why " * 900, output="so " * 900) for n in range(5)]
+    return body | {"results": [*body["results"], *more], "examples": spills}
+
+
 def attack() -> Trace:
     """A trace in which every text is an attack or has no space."""
     steps = ({"kind": ATTACK, "name": "n" * 400, "documents": [{"id": ATTACK, "content": ATTACK}]},)
@@ -75,6 +83,7 @@ def render_september() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "night": lambda: render_body(bodies.slipped(), bodies.nights(13, last="2026-10-07")),
     "long": lambda: render_body(long()),
+    "busy": lambda: render_body(busy(), bodies.nights(13, last="2026-10-07")),
     "hostile": lambda: render_body(bodies.hostile()),
     "refused": lambda: render_body(bodies.refused()),
     "nothing": lambda: render_body(bodies.night(results=[])),
@@ -180,7 +189,7 @@ def test_a_page_can_be_read_by_keyboard(name: str, folder: Path, opened: Page) -
     assert reached.count("A") >= opened.locator("header a").count()
 
 
-@pytest.mark.parametrize(("name", "most"), [("night", 4), ("board", 2), ("refused", 1)])
+@pytest.mark.parametrize(("name", "most"), [("busy", 4), ("board", 2), ("refused", 1)])
 def test_a_page_prints_on_few_sheets(name: str, most: int, folder: Path, opened: Page) -> None:
     """A night takes at most four sheets of A4, and the board two."""
     opened.goto((folder / f"{name}.html").as_uri())

@@ -14,6 +14,7 @@ from evals.reports.report import Report
 from evals.reports.sections import causes, incidents, results, slices
 from evals.reports.sections.incidents import Involved
 from evals.reports.sections.results import Result
+from evals.reports.sections.slices import WorseSlice
 from evals.storage.answer_pages import LISTS
 
 MOST = 3
@@ -103,10 +104,17 @@ def list_slices(report: Report, dimensions: set[str]) -> list[str]:
     """Lists the slices that do worse than the whole on one of some dimensions."""
     return [
         f"{row.slice}: {format_percent(row.rate, row.low, row.high)} of {row.n:,} pass "
-        f"{row.dimension}, {format_percent(row.parent_rate)} of all"
+        f"{row.dimension}, {describe_others(row)}"
         for row in report[slices.SECTION]
         if row.dimension in dimensions
     ][:MOST]
+
+
+def describe_others(row: WorseSlice) -> str:
+    """Describes the rate that a slice is compared with."""
+    if row.rest_rate is None:
+        return f"{format_percent(row.parent_rate)} of all"
+    return f"{format_percent(row.rest_rate)} of all others"
 
 
 def list_causes(report: Report, keys: set[tuple[str, str]]) -> list[str]:
