@@ -5,12 +5,16 @@ The one rule for people's row, agreement, alignment and canaries. Reads no file.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from evals.records import Failure, Json, Label, Outcome, Skip, encode_canonical
 from evals.specs.label_rules import LabelRules, fold_word, parse_condition, parse_number
 
+TIE = Skip("tie")
+"""The result of as many votes for one verdict as for the other."""
 NO_LABEL = "no label"
 """The explanation of a verdict that the suite gives to an answer without a label."""
 
@@ -88,7 +92,7 @@ def pool_results(
         return results[0]
     votes = Counter(outcome.passed for outcome in clear)
     if votes[True] == votes[False] and not worst:
-        return Skip("tie")
+        return TIE
     passed = not votes[False] if worst else votes[True] > votes[False]
     return next(outcome for outcome in clear if outcome.passed == passed)
 
@@ -138,6 +142,23 @@ def decide_people(rules: LabelRules, labels: Iterable[Label]) -> Outcome | Failu
     if rules.unlabelled is None:
         return None
     return Outcome(rules.unlabelled == "pass", explanation=NO_LABEL)
+
+
+class Pairs(NamedTuple):
+    """People who judged the same answer, in pairs."""
+
+    pairs: int
+    agreed: int
+    """Pairs with one verdict."""
+
+
+def compare_people(rules: LabelRules, votes: Iterable[Label]) -> Pairs:
+    """Compares the people who judged one answer with each other; adjudications do not count."""
+    humans = [one for one in votes if one.annotator_kind == "human"]
+    results = [map_verdict(rules.map_for(one.annotator_kind), one.verdict) for one in humans]
+    clear = [result.passed for result in results if isinstance(result, Outcome)]
+    agreed = sum(a == b for a, b in itertools.combinations(clear, 2))
+    return Pairs(len(clear) * (len(clear) - 1) // 2, agreed)
 
 
 def name_annotator(dimension: str, label: Label) -> str:

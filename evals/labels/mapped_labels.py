@@ -9,9 +9,16 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from evals.evaluators.gold import GoldAndLabels
-from evals.evaluators.label_verdicts import decide_people
-from evals.records import Label, Outcome
+from evals.evaluators.label_verdicts import (
+    TIE,
+    compare_people,
+    decide_people,
+    select_deciding,
+)
+from evals.labels.alignment import choose_split
+from evals.records import Label, Outcome, Trace
 from evals.specs import Catalog, Dimension
+from evals.specs.label_rules import LabelRules
 from evals.storage.lake import Lake
 from evals.storage.tables import MappedLabel
 
@@ -32,11 +39,10 @@ def map_labels(
     mapped: list[MappedLabel] = []
     for trace in lake.stream_night("traces", night, ("trace_id", labelled)):
         for dimension in list_dimensions(catalog, trace.app):
-            rules, name = dimension.label_rules, dimension.labels_name
-            result = references.decide_people(rules, trace, name)
-            if isinstance(result, Outcome):
-                about = (night, trace.app, trace.trace_id, dimension.dimension)
-                mapped.append(build_row(*about, result))
+            rules, votes = dimension.label_rules, references.labels_on(trace, dimension.labels_name)
+            row = map_votes(rules, votes, night, trace, dimension.dimension)
+            if row:
+                mapped.append(row)
     return [*mapped, *map_unlabelled(lake, catalog, labelled, night)]
 
 
@@ -47,11 +53,12 @@ def map_unlabelled(
     implied = {app: list(find_implied(catalog, app)) for app in catalog.apps}
     if not any(implied.values()):
         return
-    for rows in lake.stream_batches("traces", night, ("trace_id", "app")):
+    for rows in lake.stream_batches("traces", night, ("trace_id", "app", "session_id")):
         for row in rows:
             if row["trace_id"] not in labelled:
                 for name, result in implied.get(row["app"], ()):
-                    yield build_row(night, row["app"], row["trace_id"], name, result)
+                    about = (night, row["app"], row["trace_id"], name)
+                    yield build_row(*about, result, row["session_id"])
 
 
 def find_implied(catalog: Catalog, app: str) -> Iterator[tuple[str, Outcome]]:
@@ -62,9 +69,37 @@ def find_implied(catalog: Catalog, app: str) -> Iterator[tuple[str, Outcome]]:
             yield dimension.dimension, result
 
 
-def build_row(night: date, app: str, trace_id: str, dimension: str, result: Outcome) -> MappedLabel:
-    """Builds the row of what people decided on a trace."""
-    return MappedLabel(night, app, trace_id, dimension, "pass" if result.passed else "fail")
+def map_votes(
+    rules: LabelRules, votes: Sequence[Label], night: date, trace: Trace, dimension: str
+) -> MappedLabel | None:
+    """Maps people's votes on a trace; None where they decided nothing and are no tie."""
+    result = decide_people(rules, votes)
+    if not isinstance(result, Outcome) and result != TIE:
+        return None
+    deciding = select_deciding(votes)
+    chances = [chance for one in deciding if (chance := one.sampling_probability)]
+    verdict = result if isinstance(result, Outcome) else None
+    row = build_row(night, trace.app, trace.trace_id, dimension, verdict, trace.session_id)
+    people = compare_people(rules, votes)
+    return row._replace(
+        probability=1.0 if rules.unlabelled else max(chances, default=None),
+        pairs=people.pairs,
+        pairs_agreed=people.agreed,
+    )
+
+
+def build_row(
+    night: date,
+    app: str,
+    trace_id: str,
+    dimension: str,
+    result: Outcome | None,
+    session_id: str | None,
+) -> MappedLabel:
+    """Builds the row of what people decided on a trace; None: they tied."""
+    verdict = ("pass" if result.passed else "fail") if result else None
+    split = choose_split(session_id or trace_id)
+    return MappedLabel(night, app, trace_id, dimension, verdict, probability=1.0, split=split)
 
 
 def list_dimensions(catalog: Catalog, app: str) -> Sequence[Dimension]:

@@ -118,6 +118,7 @@ def collect_judged_pairs(
         human_verdicts = {
             (row.trace_id, row.dimension): row.verdict == "pass"
             for row in map_labels(lake, catalog, labels, night)
+            if row.verdict
         }
         for score in read_current_scores(lake, catalog, night):
             human = human_verdicts.get((score.trace_id, score.dimension))

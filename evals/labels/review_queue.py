@@ -5,6 +5,7 @@ Pure; `label_files` imports the labels, and `alignment` compares judges with the
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -49,20 +50,49 @@ def build_queue(
         size: the most traces to ask about.
     """
     half = size // 2
-    queued = [
-        question
-        for question in sample_questions(app, traces, dimensions, half)
-        if (question.trace_id, question.labels) not in judged
-    ]
-    taken = {question.trace_id for question in queued}
+    traces, failures = list(traces), rank_failures(failed, dimensions)
+    sampled = list(sample_questions(app, traces, dimensions, half))
+    queued = [one for one in sampled if (one.trace_id, one.labels) not in judged]
+    asked = {(one.trace_id, one.labels) for one in sampled}
     room = size - half
-    for score in rank_failures(failed, dimensions):
+    for score in failures:
         name, question = dimensions[score.dimension]
-        if room and score.trace_id not in taken and (score.trace_id, name) not in judged:
-            about = (score.trace_id, score.app, score.dimension, name, question)
-            queued.append(ReviewQuestion(*about, f"failed by {score.evaluator}", None))
+        about = (score.trace_id, name)
+        if room and about not in asked and about not in judged:
+            asked.add(about)
+            words = f"failed by {score.evaluator}"
+            queued.append(
+                ReviewQuestion(score.trace_id, app, score.dimension, name, question, words, None)
+            )
             room -= 1
-    return queued
+    chances = compute_chances(failures, {(one.trace_id, one.dimension) for one in queued})
+    return [
+        one._replace(probability=chances.get((one.trace_id, one.dimension), one.probability))
+        for one in queued
+    ]
+
+
+def compute_chances(
+    failures: Iterable[Score], queued: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], float]:
+    """Computes the chance of each failed answer of a queue to be in it, by trace and dimension.
+
+    Failed answers are asked about in the order of the random sample, so those of a dimension that
+    are asked are a random sample of all its failed ones, whichever half of the queue asked them.
+
+    Args:
+        failures: in that order.
+        queued: the traces and dimensions of the queue's questions.
+    """
+    order: dict[str, dict[str, None]] = defaultdict(dict)
+    for score in failures:
+        order[score.dimension][score.trace_id] = None
+    chances: dict[tuple[str, str], float] = {}
+    for dimension, ids in order.items():
+        asked = [i for i, trace_id in enumerate(ids, 1) if (trace_id, dimension) in queued]
+        share = round(asked[-1] / len(ids), 6) if asked else None
+        chances |= {(trace_id, dimension): share for trace_id in ids if share}
+    return chances
 
 
 def sample_questions(

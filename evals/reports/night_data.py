@@ -75,7 +75,6 @@ class StoredNight:
     """The evaluators that the night is locked to."""
     baseline: Versions = field(default_factory=Versions)
     """The report versions of the nights that this one is compared with."""
-    labels_random: bool = False
     marts: MartRows = field(default_factory=MartRows)
     """Rows that are already read, by mart and nights."""
 

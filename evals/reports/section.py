@@ -78,11 +78,6 @@ class NightData(Protocol):
         ...
 
     @property
-    def labels_random(self) -> bool:
-        """Whether labels are a random sample of the night: then estimates are post-stratified."""
-        ...
-
-    @property
     def accounting(self) -> Accounting:
         """The counts of the night's rows, in total and by file."""
         ...

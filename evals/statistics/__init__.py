@@ -16,7 +16,7 @@ from evals.statistics.comparisons import (
     needed_n,
     newcombe_interval,
 )
-from evals.statistics.corrections import Agreement, Estimate, Kappa, post_stratified, rogan_gladen
+from evals.statistics.corrections import Agreement, Estimate, Kappa, rogan_gladen
 from evals.statistics.intervals import (
     Errors,
     Interval,
@@ -27,6 +27,14 @@ from evals.statistics.intervals import (
     wilson_interval,
 )
 from evals.statistics.proportions import Proportion, Weights, pool_proportions, weigh_proportion
+from evals.statistics.strata import (
+    Sides,
+    Strata,
+    Stratum,
+    measure_sides,
+    post_stratify,
+    transport_estimate,
+)
 
 __all__ = [
     "Agreement",
@@ -37,6 +45,9 @@ __all__ = [
     "Interval",
     "Kappa",
     "Proportion",
+    "Sides",
+    "Strata",
+    "Stratum",
     "Weights",
     "benjamini_hochberg",
     "compare_rates",
@@ -46,14 +57,16 @@ __all__ = [
     "kitagawa",
     "mcnemar",
     "mde",
+    "measure_sides",
     "needed_n",
     "newcombe_interval",
     "normal_quantile",
     "pool_proportions",
-    "post_stratified",
+    "post_stratify",
     "rogan_gladen",
     "standard_errors",
     "t_quantile",
+    "transport_estimate",
     "weigh_proportion",
     "wilson_interval",
 ]

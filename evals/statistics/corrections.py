@@ -1,6 +1,6 @@
-"""A judge's rate against people's labels: how far they agree, and the rate corrected for it.
+"""A judge against people's labels: how far they agree, and its rate corrected by that.
 
-Where labels come from, and whether they suffice to decide, is told elsewhere.
+Labels sampled from its own answers are in `strata`.
 """
 
 from __future__ import annotations
@@ -41,9 +41,6 @@ class Agreement:
     tn: int
     """Both fail."""
 
-    MINIMUM_OF_A_CLASS = 20
-    MINIMUM_RATE = 0.8
-
     @property
     def n(self) -> int:
         """Labels compared."""
@@ -68,17 +65,6 @@ class Agreement:
     def tnr(self) -> float | None:
         """The true negative rate; None without a label of the class."""
         return self.fails.rate if self.fails.n else None
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether a judge may decide.
-
-        The rule: TPR and TNR are both above .80, each on at least 20 labels of its class.
-        """
-        return all(
-            side.n >= self.MINIMUM_OF_A_CLASS and side.rate > self.MINIMUM_RATE
-            for side in (self.passes, self.fails)
-        )
 
     @property
     def kappa(self) -> Kappa:
@@ -132,23 +118,3 @@ def rogan_gladen(judged: Proportion, labels: Agreement, alpha: float = ALPHA) ->
         + (1 - theta) ** 2 * labels.tnr * (1 - labels.tnr) / n0
     )
     return clamp_estimate(theta, variance / j**2, alpha)
-
-
-def post_stratified(judged: Proportion, labels: Agreement, alpha: float = ALPHA) -> Estimate | None:
-    """The true pass rate from a judge's, where the labels are a random sample of what it judged.
-
-    Returns:
-        None when the labels hold no answer the judge passed, or none that it failed.
-    """
-    n1, n0 = labels.tp + labels.fp, labels.fn + labels.tn
-    if not n1 or not n0 or not judged.n:
-        return None
-    share = judged.rate
-    q1, q0 = labels.tp / n1, labels.fn / n0
-    s1, s0 = (labels.tp + 1) / (n1 + 2), (labels.fn + 1) / (n0 + 2)
-    variance = (
-        share**2 * s1 * (1 - s1) / n1
-        + (1 - share) ** 2 * s0 * (1 - s0) / n0
-        + share * (1 - share) * (q1 - q0) ** 2 / judged.size
-    )
-    return clamp_estimate(share * q1 + (1 - share) * q0, variance, alpha)

@@ -117,11 +117,20 @@ class MappedLabel(NamedTuple):
     app: str
     trace_id: str
     dimension: str
-    verdict: str
+    verdict: str | None
+    """`pass` or `fail`; null: as many people voted for one as for the other."""
     subject: Subject = "trace"
     subject_id: str | None = None
     """The id of a session or a pair; null: the trace itself."""
     origin: Origin = "production"
+    probability: float | None = None
+    """The chance that the trace was asked about; null: not known."""
+    split: str | None = None
+    """`pool`, `dev` or `test`."""
+    pairs: int = 0
+    """Pairs of people who judged the answer."""
+    pairs_agreed: int = 0
+    """Of those, the pairs with one verdict."""
 
 
 class SliceRow(NamedTuple):

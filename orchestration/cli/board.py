@@ -248,7 +248,7 @@ def describe_agreement(report: Report) -> Iterator[str]:
             yield (
                 f"{name} against {count_of(row.n, 'label')}: passes {row.tp:,} of {passes:,} that "
                 f"people passed, fails {row.tn:,} of {fails:,} that people failed"
-                f"{'' if row.usable else '; too little agreement to decide'}"
+                f"{'' if row.usable else '; it may not decide'}"
             )
         if row.noise and row.noise.rate is not None:
             shown = phrases.format_percent(row.noise.rate, row.noise.low, row.noise.high)

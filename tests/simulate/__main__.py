@@ -1,12 +1,12 @@
-"""Simulates what the docs promise of alarms and slices; prints one JSON object a line."""
+"""Simulates what the docs promise of alarms, slices and judges; prints one JSON object a line."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
-from tests.simulate import intervals, promises
+from tests.simulate import intervals, judges, promises
 from tests.simulate.slices import SliceWorld, measure_world
 from tests.simulate.worlds import Change, World
 
@@ -82,16 +82,34 @@ def print_intervals(seed: int, samples: int) -> None:
         print_figure(about="budget stop", asked=asked, true=intervals.TRUE, **stopped._asdict())
 
 
+def print_judges(seed: int, samples: int) -> None:
+    """Prints what labels of the review queue show of a judge, and when it decides."""
+    good = judges.Judge(0.95, 0.95, traces=2000, queue=200)
+    for judge in (good, replace(good, rate=0.7), replace(good, tpr=0.9, tnr=0.85)):
+        shown = judges.show_judge(judge, seed, samples)
+        figures = {f"shown_{name}": figure for name, figure in shown._asdict().items()}
+        print_figure(about="labels of a queue", **asdict(judge), **figures)
+    for rate in (0.78, 0.85, 0.9):
+        share = judges.share_aligned(rate, seed, 2 * samples)
+        print_figure(about="judges that are aligned at a look", rate=rate, share=share)
+    for queue in (20, 60):
+        judge = judges.Judge(0.95, 0.95, queue=queue)
+        wait = judges.measure_wait(judge, seed, max(1, samples // 50))
+        print_figure(about="nights until a judge decides", **asdict(judge), **wait._asdict())
+
+
 def main() -> None:
     """Runs every world."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulate", description=__doc__)
     parser.add_argument("--boards", type=int, default=1000, help="boards without a change")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--only", choices=("alarms", "slices"), help="half of the figures")
+    parser.add_argument("--only", choices=("alarms", "judges", "slices"), help="a part of it")
     given = parser.parse_args()
-    if given.only != "alarms":
+    if given.only in (None, "slices"):
         print_slices(given.seed, max(1, given.boards // 10))
-    if given.only != "slices":
+    if given.only in (None, "judges"):
+        print_judges(given.seed, given.boards)
+    if given.only in (None, "alarms"):
         print_alarms(given.seed, given.boards)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulate import intervals, promises
+from tests.simulate import intervals, judges, promises
 from tests.simulate.slices import SliceWorld, measure_world
 from tests.simulate.worlds import Change, World
 
@@ -49,3 +49,18 @@ def test_a_slice_is_found_and_chance_is_not() -> None:
     clustered = SliceWorld(session=10, correlation=0.3, shares_attributes=True)
     for world in (SliceWorld(fails=0.02), clustered):
         assert measure_world(world, seed=3, nights=4).false == 0
+
+
+def test_labels_of_a_queue_show_the_judge_and_the_rate() -> None:
+    """Of a judge with TPR .95 they show .92 and more, and intervals that cover its rates."""
+    shown = judges.show_judge(judges.Judge(0.95, 0.95, traces=1000, queue=200), 3, 100)
+    assert shown.tpr >= 0.92 > shown.tpr_of_labels
+    assert shown.tpr_covered >= 0.88
+    assert min(shown.rate_covered, shown.moved_covered) >= 0.93
+    assert shown.rate_width <= 0.085
+
+
+def test_weak_judges_are_rarely_aligned_and_good_ones_are() -> None:
+    """At most a sixth of judges of .78 passes a look, and nearly all of .9 do."""
+    assert judges.share_aligned(0.78, seed=3, judges=200) <= 1 / 6
+    assert judges.share_aligned(0.9, seed=3, judges=50) >= 0.98

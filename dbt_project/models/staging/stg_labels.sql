@@ -4,6 +4,10 @@ select
     cast(trace_id as varchar) as trace_id,
     {{ subject_key() }},
     cast(dimension as varchar) as dimension,
-    cast(verdict as varchar) as verdict
+    cast(verdict as varchar) as verdict,
+    cast(probability as double) as probability,
+    cast(split as varchar) as split,
+    cast(pairs as bigint) as pairs,
+    cast(pairs_agreed as bigint) as pairs_agreed
 from {{ source('lake', 'labels') }}
 where {{ is_production() }}

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from evals.evaluators.registry import is_recorded, needs_alignment
 from evals.reports.decide.blessed import Blessed, BlessedRate, compare_with_blessed
 from evals.reports.decide.coverage import find_needed, is_measured
+from evals.reports.decide.judge_labels import JudgeLabels, pool_labels
 from evals.reports.decide.labelling import (
     Key,
     Labelling,
@@ -24,7 +25,6 @@ from evals.reports.decide.resistance import Resistance, measure_resistances
 from evals.reports.decide.rows import Canary, Covered, Identity, Labelled, Rate
 from evals.specs import App, Attacks, DefaultDimension, Dimension, Evaluator, Gate
 from evals.statistics import (
-    Agreement,
     Difference,
     Estimate,
     Proportion,
@@ -32,8 +32,6 @@ from evals.statistics import (
     compare_rates,
     effective_n,
     pool_proportions,
-    post_stratified,
-    rogan_gladen,
     weigh_proportion,
 )
 
@@ -59,8 +57,6 @@ class Evidence:
     attacks: Attacks
     coverage_before: Sequence[Covered] = ()
     """Of the nights in the baseline window."""
-    labels_random: bool = False
-    """Whether the labels are a random sample of this night: then estimates are post-stratified."""
     blessed: Blessed | None = None
     """The report that a person named as the baseline."""
 
@@ -70,6 +66,19 @@ class Evidence:
         own = dimension.slices.get(row.slice) if dimension else None
         drop = (own and own.max_drop) or (dimension and dimension.max_drop)
         return gate.model_copy(update={"max_drop": drop}) if drop else gate
+
+    def find_gates(self, rows: Iterable[Rate]) -> dict[Rate, Gate]:
+        """Finds the gate of each row, its margin on the scale of its evaluator.
+
+        A true drop is a smaller one of a judge's rate: by TPR + TNR - 1 of its labels.
+        """
+        labels, gates = pool_labels(self.agreement), dict[Rate, Gate]()
+        for row in rows:
+            own, gate = labels.get(row.identity), self.find_gate(row)
+            if own and own.scale < 1 and is_aligned(row, own):
+                gate = gate.model_copy(update={"max_drop": gate.max_drop * own.scale})
+            gates[row] = gate
+        return gates
 
     def find_needed(self, row: Rate) -> float:
         """Finds the share of answers that has to be judged for a row to be measured."""
@@ -110,7 +119,7 @@ class Measurement:
     unsampled: int | None
     pending: int
     """Traces whose answers are expected from a batch, so that they have no row yet."""
-    labels: Agreement | None
+    labels: JudgeLabels | None
     aligned: bool | None
     resistance: Resistance | None
     """Resistance to attacks; None if the evaluator is no judge."""
@@ -205,7 +214,7 @@ def select_complete(
 def measure_row(
     night: Evidence,
     row: Rate,
-    labels: Agreement | None,
+    labels: JudgeLabels | None,
     resistance: Resistance | None,
     *,
     unsampled: int | None,
@@ -221,7 +230,7 @@ def measure_row(
         history, unlabelled_before = select_complete(night, row, history, labelling.needed)
     counted, rate, before = count_row(row), pool_rates([row]), pool_rates(history)
     aligned = is_aligned(row, labels)
-    value, estimator = estimate_rate(row, rate, labels, night.labels_random)
+    value, estimator = estimate_rate(row, rate, labels, night.date)
     dimension = night.dimensions.get(row.dimension)
     compared = compare_rates(before, rate, night.app.gate.alpha) if before.n and counted.n else None
     if compared and labelling:
@@ -303,27 +312,16 @@ def count_row(row: Rate) -> Proportion:
     return Proportion(row.passed, row.scored, size)
 
 
-def pool_labels(rows: Iterable[Labelled]) -> dict[Identity, Agreement]:
-    """Pools the 2 x 2 tables against human labels over nights."""
-    sums: dict[Identity, list[int]] = {}
-    for row in rows:
-        key = row.identity
-        cells = sums.setdefault(key, [0, 0, 0, 0])
-        for i, cell in enumerate((row.tp, row.fn, row.fp, row.tn)):
-            cells[i] += cell
-    return {key: Agreement(*cells) for key, cells in sums.items()}
-
-
 def measure_night_resistances(night: Evidence) -> dict[Identity, Resistance]:
     """Measures the resistance of each judge of the night."""
     limit, each = night.attacks.max_success, night.attacks.each
     return measure_resistances(night.canaries, night.evaluators, limit, each)
 
 
-def is_aligned(row: Rate, labels: Agreement | None) -> bool | None:
+def is_aligned(row: Rate, labels: JudgeLabels | None) -> bool | None:
     """Whether the evaluator agrees with people; None where that is not needed."""
     if needs_alignment(row.kind) or (is_recorded(row.kind) and not is_from_people(row)):
-        return bool(labels and labels.is_usable)
+        return bool(labels and labels.is_aligned)
     return None
 
 
@@ -368,7 +366,7 @@ def weigh_row(row: Rate) -> Proportion:
 
 
 def estimate_rate(
-    row: Rate, rate: Proportion, labels: Agreement | None, random: bool
+    row: Rate, rate: Proportion, labels: JudgeLabels | None, night: date
 ) -> tuple[Estimate | None, str]:
     """Estimates the rate, corrected by labels where needed, and returns the estimator's name."""
     if not rate.n:
@@ -377,7 +375,4 @@ def estimate_rate(
         return Estimate(rate.rate, *rate.interval()), "weighted" if row.is_weighted else "raw"
     if labels is None or row.slice != "all":
         return None, "none"
-    value = post_stratified(rate, labels) if random else rogan_gladen(rate, labels)
-    if value is None:
-        return None, "none"
-    return value, "post-stratified" if random else "rogan-gladen"
+    return labels.estimate(rate, night)

@@ -16,12 +16,12 @@ from evals.evaluators.registry import is_recorded
 from evals.reports.decide.coverage import is_measured
 from evals.reports.decide.falls import ONE_SIDED, Key
 from evals.reports.decide.incidents import Decision, History, Replayed, SeriesNight
+from evals.reports.decide.judge_labels import pool_labels
 from evals.reports.decide.measurements import (
     Evidence,
     is_aligned,
     may_decide,
     measure_night_resistances,
-    pool_labels,
     pool_rates,
 )
 from evals.reports.decide.rows import Rate
@@ -106,8 +106,8 @@ def build_history(
         decisions=decisions,
         max_drop=evidence.app.gate.max_drop,
         max_drops={
-            row.identity[:2]: evidence.find_gate(row).max_drop
-            for row in evidence.rates
+            row.identity[:2]: gate.max_drop
+            for row, gate in evidence.find_gates(evidence.rates).items()
             if row.slice == "all"
         },
     )

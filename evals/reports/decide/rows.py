@@ -75,6 +75,39 @@ class Labelled(NamedTuple):
     fn: int
     fp: int
     tn: int
+    date: date | None = None
+    test_tp: int | None = None
+    """The same of the test split; None in a row of an older Andon, of which every label counts."""
+    test_fn: int | None = None
+    test_fp: int | None = None
+    test_tn: int | None = None
+    sampled_tp: float = 0.0
+    """Labels that were sampled, outside the few-shot pool, each counted 1 / its chance times."""
+    sampled_fn: float = 0.0
+    sampled_fp: float = 0.0
+    sampled_tn: float = 0.0
+    sampled_pass_squares: float = 0.0
+    """The squared weights of those that the evaluator passed."""
+    sampled_fail_squares: float = 0.0
+    locked_tp: float = 0.0
+    """Of the sampled labels, those of the test split."""
+    locked_fn: float = 0.0
+    locked_fp: float = 0.0
+    locked_tn: float = 0.0
+    locked_pass_squares: float = 0.0
+    locked_fail_squares: float = 0.0
+    locked_passes: int = 0
+    """Of these labels, how many pass an answer."""
+    locked_failures: int = 0
+    judged: int = 0
+    """The night's verdicts of the evaluator."""
+    judged_weight: float = 0.0
+    judged_weight_passed: float = 0.0
+    ties: int = 0
+    """Answers on which people voted alike for both verdicts: no label."""
+    pairs: int = 0
+    """Pairs of people who judged the same answer."""
+    pairs_agreed: int = 0
 
     @property
     def identity(self) -> Identity:

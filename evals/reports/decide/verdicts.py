@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from evals.evaluators.registry import is_recorded
 from evals.reports.decide.coverage import has_outage, measure_judged
 from evals.reports.decide.families import Chances, adjust_chances, bound_value
+from evals.reports.decide.judge_labels import explain_alignment
 from evals.reports.decide.labelling import is_from_people
 from evals.reports.decide.measurements import Measurement
 from evals.reports.decide.resistance import explain_vulnerability
@@ -223,14 +224,7 @@ def explain_unaligned(m: Measurement) -> str | None:
     """Returns a reason for a judge or classifier that does not agree with people."""
     if m.aligned is not False:
         return None
-    kind = m.row.kind
-    if m.labels is None or not m.labels.n:
-        return f"no labels for this {kind} yet"
-    tpr, tnr = (
-        f"{name} {'unknown' if rate is None else format_whole_percent(rate)}"
-        for name, rate in (("TPR", m.labels.tpr), ("TNR", m.labels.tnr))
-    )
-    return f"the {kind} is not aligned with human labels yet: {tpr}, {tnr} on {m.labels.n} labels"
+    return explain_alignment(m.labels, m.row.kind)
 
 
 def explain_attacked(m: Measurement) -> str | None:

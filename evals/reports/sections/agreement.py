@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from evals.reports.decide.measurements import pool_labels
+from evals.evaluators.registry import needs_alignment
+from evals.reports.decide.judge_labels import JudgeLabels, Look, pool_labels
 from evals.reports.decide.rows import Identity, Labelled, Repeats, read_rows
 from evals.reports.json_form import Count, Share, absent_if
 from evals.reports.phrases import round_figure
 from evals.reports.section import NightData, Parts, Section, make_empty, show_rate
 from evals.reports.sections import results
-from evals.statistics import Agreement, Proportion, effective_n
+from evals.statistics import Estimate, Proportion, effective_n
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,49 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LookRow:
+    """A look at an evaluator on its test labels."""
+
+    at: Count
+    """The labels of the rarer class from which it was due."""
+    tpr: Share
+    tpr_low: Share
+    """Lower end of its 95% interval."""
+    tnr: Share
+    tnr_low: Share
+    """Lower end of its 95% interval."""
+    passed: bool
+    """Whether the evaluator agreed with people enough to decide."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """Test labels that the next look needs."""
+
+    passes: Count
+    failures: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """People against each other: what no judge can exceed on their labels."""
+
+    pairs: Count
+    """Pairs of people who judged the same answer."""
+    agreed: Count
+    """Of those, the pairs with one verdict."""
+    rate: Share
+    low: Share
+    """Lower end of its 95% interval."""
+    high: Share
+    """Upper end of the same."""
+    ceiling: Share | None
+    """The agreement that a judge without any error would show with one of them, if they err
+    independently and alike: (1 + sqrt(2 rate - 1)) / 2; null where they agree no more than by
+    chance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Agreed:
     """One evaluator against people's labels; the positive class is pass."""
 
@@ -60,19 +105,34 @@ class Agreed:
     tn: Count
     """Both failed it."""
     tpr: Share | None
-    """Of the answers people passed, the share the evaluator passed."""
+    """Of the answers people passed, the share the evaluator passed; with `sampled`, of all answers
+    that the labels were sampled from."""
     tpr_low: Share
     """Lower end of its 95% interval."""
     tpr_high: Share
     """Upper end of the same."""
     tnr: Share | None
-    """Of the answers people failed, the share the evaluator failed."""
+    """Of the answers people failed, the share the evaluator failed; as `tpr`."""
     tnr_low: Share
     """Lower end of its 95% interval."""
     tnr_high: Share
     """Upper end of the same."""
     usable: bool
-    """TPR and TNR both above .80, each on at least 20 labels."""
+    """At the last look at the test labels TPR and TNR were both above .80, and the lower bounds of
+    both above .70."""
+    sampled: bool = absent_if(False)
+    """Only where it is true: TPR and TNR are measured on the labels whose chance of being asked is
+    known, weighted by it, from the strata of the evaluator's verdicts (MOVER-R). So are the looks
+    once these have 20 test labels of the rarer class; before, each label counts as one."""
+    looks: tuple[LookRow, ...] = absent_if(())
+    """The looks at the test labels, at 20, 40, 80 and 160 of the rarer class and at no other
+    count; the last one decides."""
+    missing: Missing | None = absent_if(None)
+    """What the next look needs; only of a judge or classifier that may not decide yet."""
+    people: People | None = absent_if(None)
+    """How far people agree with each other; only where two judged the same answer."""
+    ties: Count = absent_if(0)
+    """Answers on which as many people voted for one verdict as for the other: no label."""
     noise: Noise | None = absent_if(None)
     """Only of a judge with `repeats` above 1, which has a row without labels too."""
 
@@ -95,35 +155,88 @@ def collect(night: NightData) -> Compared:
 
 def build(given: Compared, parts: Parts) -> tuple[Agreed, ...]:
     """Compares this night's evaluators with human labels and with their own repeats."""
-    shown = {row.identity for row in parts[results.SECTION]}
+    kinds = {row.identity: row.kind for row in parts[results.SECTION]}
     repeats = {row.identity: row for row in given.repeats}
-    unlabelled = {key: Agreement(0, 0, 0, 0) for key in repeats}
-    tables = unlabelled | pool_labels(given.labels)
+    tables = {key: JudgeLabels(()) for key in repeats} | pool_labels(given.labels)
     return tuple(
-        build_agreement(key, tables[key], repeats.get(key)) for key in sorted(tables.keys() & shown)
+        build_agreement(key, tables[key], kinds[key], repeats.get(key))
+        for key in sorted(tables.keys() & kinds)
     )
 
 
-def build_agreement(key: Identity, labels: Agreement, repeats: Repeats | None) -> Agreed:
+def build_agreement(
+    key: Identity, labels: JudgeLabels, kind: str, repeats: Repeats | None
+) -> Agreed:
     """Returns one evaluator's agreement as the report shows it."""
-    tpr, tnr = labels.passes.interval(), labels.fails.interval()
+    counted, sides = labels.counted, labels.sides
+    tpr, tnr = sides or (show_side(counted.passes), show_side(counted.fails))
     return Agreed(
         dimension=key[0],
         evaluator=key[1],
         evaluator_version=key[2],
-        n=labels.n,
-        tp=labels.tp,
-        fn=labels.fn,
-        fp=labels.fp,
-        tn=labels.tn,
-        tpr=labels.tpr,
+        n=counted.n,
+        tp=counted.tp,
+        fn=counted.fn,
+        fp=counted.fp,
+        tn=counted.tn,
+        tpr=round_figure(tpr.value) if labels.is_sampled else counted.tpr,
         tpr_low=round_figure(tpr.low),
         tpr_high=round_figure(tpr.high),
-        tnr=labels.tnr,
+        tnr=round_figure(tnr.value) if labels.is_sampled else counted.tnr,
         tnr_low=round_figure(tnr.low),
         tnr_high=round_figure(tnr.high),
-        usable=labels.is_usable,
+        usable=labels.is_aligned,
+        sampled=labels.is_sampled,
+        looks=tuple(map(build_look, labels.looks)),
+        missing=build_missing(labels) if needs_alignment(kind) else None,
+        people=measure_people(labels),
+        ties=sum(row.ties for row in labels.rows),
         noise=measure_noise(repeats) if repeats else None,
+    )
+
+
+def show_side(side: Proportion) -> Estimate:
+    """Returns the rate of one class with its interval; 0 without a label."""
+    return Estimate(side.rate if side.n else 0.0, *side.interval())
+
+
+def build_look(look: Look) -> LookRow:
+    """Returns a look as the report shows it."""
+    tpr, tnr = look.sides
+    return LookRow(
+        at=look.at,
+        tpr=round_figure(tpr.value),
+        tpr_low=round_figure(tpr.low),
+        tnr=round_figure(tnr.value),
+        tnr_low=round_figure(tnr.low),
+        passed=look.has_passed,
+    )
+
+
+def build_missing(labels: JudgeLabels) -> Missing | None:
+    """Returns what the next look needs; None where the judge decides, or no look is left."""
+    if labels.is_aligned or labels.next_look is None:
+        return None
+    passes, failures = labels.count_missing()
+    return Missing(passes=passes, failures=failures)
+
+
+def measure_people(labels: JudgeLabels) -> People | None:
+    """Measures how far people agree with each other; None where no two judged one answer."""
+    pairs = sum(row.pairs for row in labels.rows)
+    if not pairs:
+        return None
+    agreed = sum(row.pairs_agreed for row in labels.rows)
+    rate = Proportion(agreed, pairs)
+    low, high = rate.interval()
+    excess = 2 * rate.rate - 1
+    return People(
+        pairs=pairs,
+        agreed=agreed,
+        rate=round_figure(rate.rate),
+        low=round_figure(low),
+        high=round_figure(high),
+        ceiling=round_figure((1 + math.sqrt(excess)) / 2) if excess > 0 else None,
     )
 
 

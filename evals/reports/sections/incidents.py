@@ -171,7 +171,6 @@ def collect_evidence(night: NightData) -> Evidence:
         coverage_before=read_rows(Covered, night.read_table_rows_before("coverage")),
         canaries=read_rows(Canary, night.read_table_rows("canaries")),
         attacks=night.attacks,
-        labels_random=night.labels_random,
         blessed=night.blessed,
     )
 

@@ -27,7 +27,9 @@ from evals.specs import Gate
 from evals.statistics import Proportion
 from evals.statistics.series import FULL
 
-Estimator = Literal["raw", "weighted", "post-stratified", "rogan-gladen", "none"]
+Estimator = Literal[
+    "raw", "weighted", "post-stratified", "post-stratified-window", "rogan-gladen", "none"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +152,11 @@ class Result:
     estimate_high: Share | None
     """Upper end of the same."""
     estimator: Estimator
-    """`raw`: the rate itself. `weighted`: the same as `weighted`. `rogan-gladen`: a judge's rate
-    corrected by its agreement with people. `post-stratified`: the same where labels are a random
-    sample; the nightly run does not claim that. `none`: labels do not suffice."""
+    """`raw`: the rate itself. `weighted`: the same as `weighted`. `post-stratified`: the rate of
+    the night's own labels, each with its chance of being asked, by what the judge decided.
+    `post-stratified-window`: the same of the last 84 nights' labels, moved by the change of the
+    judge's rate divided by TPR + TNR - 1. `rogan-gladen`: a judge's rate corrected by its
+    agreement on labels without a known chance. `none`: labels do not suffice."""
     coverage: Share | None
     """(`passed` + `failed`) / (`n` + `unsampled` + `pending`): the share of covered traces that
     has a verdict."""
@@ -234,7 +238,7 @@ def build(night: Evidence, parts: Parts) -> tuple[Result, ...]:
         ),
     )
     gate, found = night.app.gate, parts[incidents.SECTION]
-    gates = {m.row: night.find_gate(m.row) for m in measured}
+    gates = night.find_gates(m.row for m in measured)
     verdicts = decide_verdicts(measured, gate, list_nightly(measured, found), gates)
     return tuple(
         build_result(

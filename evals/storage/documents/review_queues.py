@@ -23,7 +23,7 @@ class ReviewQuestion(NamedTuple):
     reason: str
     """`random sample`, or which evaluator failed it."""
     probability: float | None
-    """The probability that a trace is in the queue; null for those that were not sampled."""
+    """The probability that a trace is in the queue; null in an older queue for failed answers."""
 
 
 def read_review_queue(lake: Lake, night: date) -> list[ReviewQuestion]:

@@ -20,21 +20,6 @@ def test_rates_have_wilson_intervals() -> None:
     assert labels.n == 70
 
 
-@pytest.mark.parametrize(
-    ("cells", "usable"),
-    [
-        ((17, 3, 3, 17), True),
-        ((16, 4, 2, 18), False),
-        ((18, 2, 4, 16), False),
-        ((19, 0, 0, 100), False),
-        ((100, 0, 0, 0), False),
-    ],
-)
-def test_a_judge_decides_only_when_aligned(cells: tuple[int, ...], usable: bool) -> None:
-    """Both rates above .80, each on at least 20 labels of its class."""
-    assert Agreement(*cells).is_usable is usable
-
-
 def test_a_class_without_labels_has_no_rate() -> None:
     """A class without labels has no rate rather than a guess."""
     assert Agreement(5, 1, 0, 0).tnr is None

@@ -36,7 +36,6 @@ class Night:
     cause_rates: Sequence[Row] = ()
     """Of this night and of those before, each with its date."""
     agreement: Sequence[Row] = ()
-    labels_random: bool = False
     canaries: Sequence[Row] = ()
     attacks: Attacks = Attacks()  # noqa: RUF009  frozen
     noise: Sequence[Row] = ()

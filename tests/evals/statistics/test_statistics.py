@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from statistics import NormalDist
 
@@ -22,6 +23,8 @@ from statsmodels.stats.proportion import (
 from evals.statistics import (
     Agreement,
     Proportion,
+    Strata,
+    Stratum,
     benjamini_hochberg,
     compare_rates,
     effective_n,
@@ -30,12 +33,14 @@ from evals.statistics import (
     kitagawa,
     mcnemar,
     mde,
+    measure_sides,
     needed_n,
     pool_proportions,
-    post_stratified,
+    post_stratify,
     rogan_gladen,
     standard_errors,
     t_quantile,
+    transport_estimate,
     wilson_interval,
 )
 
@@ -259,7 +264,7 @@ def test_rogan_gladen_vector() -> None:
 
 def test_post_stratified_vector() -> None:
     """Random labels correct the judge by its verdict, with the published interval."""
-    result = post_stratified(JUDGED, LABELS)
+    result = post_stratify(Strata.of_counts(JUDGED, LABELS))
     assert result == pytest.approx((0.120566, 0.077940, 0.163192), abs=1e-6)
 
 
@@ -267,16 +272,55 @@ def test_a_judge_that_guesses_corrects_nothing() -> None:
     """Where TPR + TNR is near 1 there is no corrected figure."""
     assert rogan_gladen(JUDGED, Agreement(25, 25, 25, 25)) is None
     assert rogan_gladen(JUDGED, Agreement(25, 5, 0, 0)) is None
-    assert post_stratified(JUDGED, Agreement(25, 0, 5, 0)) is None
+    assert post_stratify(Strata.of_counts(JUDGED, Agreement(25, 0, 5, 0))) is None
+    guess = Strata.of_counts(JUDGED, Agreement(25, 25, 25, 25))
+    assert transport_estimate(guess, JUDGED) is None
 
 
 @given(counts, st.tuples(*[st.integers(0, 80)] * 4))
 def test_corrected_rates_stay_rates(count: tuple[int, int], cells: tuple[int, ...]) -> None:
     """A corrected rate and its interval stay within [0, 1], the rate inside its interval."""
-    labels = Agreement(*cells)
-    for estimate in (rogan_gladen, post_stratified):
-        result = estimate(Proportion(*count), labels)
+    labels, judged = Agreement(*cells), Proportion(*count)
+    strata = Strata.of_counts(judged, labels)
+    sides = measure_sides(strata) or ()
+    transported = transport_estimate(strata, Proportion(3, 10))
+    for result in (rogan_gladen(judged, labels), post_stratify(strata), transported, *sides):
         assert result is None or 0 <= result.low <= result.value <= result.high <= 1
+
+
+QUEUE = Strata.of_counts(Proportion(8650, 10_000), Agreement(tp=65, fn=31, fp=1, tn=63))
+
+
+def test_labels_of_a_queue_show_the_rate_and_the_judge() -> None:
+    """Labels of 66 passed and 94 failed answers show the rate, TPR and TNR of all 10,000."""
+    expected = (0.896415, 0.858627, 0.934204)
+    assert post_stratify(QUEUE) == pytest.approx(expected, abs=1e-6)
+    sides = measure_sides(QUEUE)
+    assert sides
+    assert sides.tpr == pytest.approx((0.950334, 0.935652, 0.962917), abs=1e-6)
+    assert sides.tnr == pytest.approx((0.873475, 0.560283, 0.975065), abs=1e-6)
+    assert sides.j == pytest.approx(0.823809, abs=1e-6)
+
+
+def test_older_labels_estimate_tonight() -> None:
+    """The judge's change is divided by J; labels of few answers make the interval wider."""
+    is_known = replace(QUEUE, judged=Proportion(8650, 10_000, math.inf))
+    tonight = Proportion(800, 1000)
+    expected = (0.817513, 0.745735, 0.889292)
+    assert transport_estimate(is_known, tonight) == pytest.approx(expected, abs=1e-6)
+    assert transport_estimate(QUEUE, tonight) == pytest.approx(expected, abs=2e-4)
+    few = replace(QUEUE, judged=Proportion(87, 100))
+    wide, usual = transport_estimate(few, tonight), transport_estimate(QUEUE, tonight)
+    assert wide
+    assert usual
+    assert wide.high - wide.low > usual.high - usual.low
+
+
+def test_weights_undo_an_unequal_chance() -> None:
+    """Labels that stand for four answers each count four times, and as no more than they are."""
+    stratum = Stratum(passed=4 * 10 + 5, failed=5, squares=16 * 10 + 10)
+    assert stratum.rate == pytest.approx(0.9)
+    assert stratum.size == pytest.approx(50**2 / 170)
 
 
 def test_kappa_vector() -> None:
