@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from evals.evaluators.gold import GoldAndLabels
     from evals.runs.runner import Tally
     from evals.specs import Evaluator
+    from evals.topics.night_requests import RequestCounts
 
 ReportProgress = Callable[[str], None]
 CountCalls = Callable[[int], None]
@@ -312,6 +313,16 @@ def admit_nights(
                 raise
             report(f"validation stopped ({type(error).__name__}); the night's run shows why")
     return due
+
+
+def describe_requests(lake: Lake, night: date) -> RequestCounts:
+    """Assigns a night's requests to topics, and finds those that were not met.
+
+    Nights come oldest first: topics are made from a night and those before it.
+    """
+    from evals.topics import night_requests
+
+    return night_requests.describe_night(lake, night)
 
 
 def score_nights(

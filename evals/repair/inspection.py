@@ -26,6 +26,7 @@ from evals.storage.documents import (
     pull_cursors,
     review_queues,
     tombstones,
+    topic_models,
 )
 from evals.storage.documents.evaluator_specs import read_evaluator_file
 from evals.storage.errors import DamagedFileError, LakeError
@@ -69,6 +70,7 @@ DOCUMENTS: Mapping[str, Read] = {
     "label_arrivals.json": lambda lake, name: label_batches.read_arrivals(lake),
     "blessed_baselines.json": lambda lake, name: blessed_baselines.read_baselines(lake),
     "incident_decisions.json": lambda lake, name: incident_decisions.read_every_decision(lake),
+    "topic_models": topic_models.read_model,
     tombstones.NAME: lambda lake, name: lake.read_document(name, tombstones.parse_tombstones),
     tombstones.COPY: lambda lake, name: lake.read_document(name, tombstones.parse_tombstones),
     "schema.json": lambda lake, name: lake.is_open(),

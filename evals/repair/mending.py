@@ -33,14 +33,14 @@ from evals.storage.report_files import ReportVersion, locate_report_file
 
 ADMITTED = ("traces", "quarantine")
 """Tables that validation writes."""
-SCORED = ("scores", "coverage", "canaries", "noise", "verdicts")
+SCORED = ("requests", "scores", "coverage", "canaries", "noise", "verdicts")
 OF_EVERY_REPORT = frozenset(
     f"marts/{model}"
     for model in (*marts.SLICE_MARTS, *marts.QUALITY_MARTS)
-    if model not in ("dim_slices", "rpt_statuses")
+    if model not in ("dim_slices", "rpt_statuses", "rpt_topics")
 ) | {"traces"}
 """Tables that every reported night has a part of: `dim_slices` is one file for all nights, and
-homes written by earlier versions have no `rpt_statuses`."""
+homes written by earlier versions have no `rpt_statuses` and no `rpt_topics`."""
 RECENT = 8
 """Nights whose derived tables are read whole: a night is compared with the seven before it."""
 

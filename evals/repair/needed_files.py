@@ -14,6 +14,7 @@ from evals.storage.damage import explain_damage
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.label_batches import read_label_batches
 from evals.storage.documents.tombstones import read_tombstones
+from evals.storage.documents.topic_models import list_model_names, read_model
 from evals.storage.errors import DamagedFileError
 from evals.storage.label_records import GOLD, LABELS, read_rows
 from evals.storage.lake import Lake
@@ -30,6 +31,7 @@ def find_lost(lake: Lake, catalog: Catalog, night: date, *, only_due: bool = Tru
     except DamagedFileError as error:
         return [str(error)]
     lost = [str(explain_damage(path)) for path in find_emptied(lake, night)]
+    lost += find_damaged_models(lake, night)
     for path in list_needed(lake, night):
         try:
             read_whole(path)
@@ -37,6 +39,19 @@ def find_lost(lake: Lake, catalog: Catalog, night: date, *, only_due: bool = Tru
             is_of_export = path.parent.parent.name == "staged" or path.parent.name == "files"
             sha = path.stem.split(".")[0]
             lost += mend_file(lake, catalog, sha, [path]) if is_of_export else [str(error)]
+    return lost
+
+
+def find_damaged_models(lake: Lake, night: date) -> list[str]:
+    """Returns a sentence for each damaged topic model of a night's applications."""
+    records = [r for r in read_inbox_files(lake).values() if night.isoformat() in r.nights]
+    apps = {app for record in records for app in record.apps}
+    lost: list[str] = []
+    for name in (name for app in sorted(apps) for name in list_model_names(lake, app)):
+        try:
+            read_model(lake, name)
+        except DamagedFileError as error:
+            lost.append(str(error))
     return lost
 
 

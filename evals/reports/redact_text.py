@@ -11,8 +11,9 @@ from pathlib import Path
 
 from evals.reports import json_form, night_pages
 from evals.reports.report import Report
-from evals.reports.sections import examples, slices
+from evals.reports.sections import examples, slices, unmet
 from evals.reports.sections.examples import Example
+from evals.reports.sections.unmet import UnmetRequest, UnmetRequests
 from evals.storage.lake import Lake
 from evals.storage.report_files import (
     list_reports,
@@ -22,11 +23,13 @@ from evals.storage.report_files import (
     write_markdown,
 )
 
+Shown = Example | UnmetRequest
+
 FIGURES = ("dimension", "evaluator", "verdict", "ts", "source_line", "status")
 """The fields of an example that stay."""
 
 
-def redact_reports(lake: Lake, is_gone: Callable[[Example], bool], mark: str) -> list[Path]:
+def redact_reports(lake: Lake, is_gone: Callable[[Shown], bool], mark: str) -> list[Path]:
     """Removes the text of some examples from every report, and renders them again.
 
     Args:
@@ -44,27 +47,49 @@ def redact_reports(lake: Lake, is_gone: Callable[[Example], bool], mark: str) ->
         body = read_body(lake, *stored) or {}
         report = Report.from_json(body)
         shown, sliced = report[examples.SECTION], report[slices.SECTION]
+        requests = report[unmet.SECTION]
         replaced = redact_examples(shown, is_gone, mark)
         rows = tuple(
             replace(row, examples=redact_examples(row.examples, is_gone, mark)) for row in sliced
         )
-        if (replaced, rows) != (shown, sliced):
+        left = redact_requests(requests, is_gone, mark)
+        if (replaced, rows, left) != (shown, sliced, requests):
             without = report.replace_part(examples.SECTION, replaced)
             without = without.replace_part(slices.SECTION, rows)
+            without = without.replace_part(unmet.SECTION, left)
             html = night_pages.render_stored(lake, without)
             write_markdown(lake, *stored, render_markdown(without))
             parts = {examples.SECTION.name: replaced, slices.SECTION.name: rows}
             redacted = {**body, **{name: json_form.to_json(part) for name, part in parts.items()}}
+            if left != requests:  # a report of before has no such section
+                redacted[unmet.SECTION.name] = json_form.to_json(left)
             redact_report(lake, stored, redacted, html)
             changed.append(locate_report_folder(lake, stored.night, stored.app) / stored.version)
     return changed
 
 
 def redact_examples(
-    shown: tuple[Example, ...], is_gone: Callable[[Example], bool], mark: str
+    shown: tuple[Example, ...], is_gone: Callable[[Shown], bool], mark: str
 ) -> tuple[Example, ...]:
     """Returns examples, those that have to go without their text."""
     return tuple(redact_example(row, mark) if is_gone(row) else row for row in shown)
+
+
+def redact_requests(
+    requests: UnmetRequests, is_gone: Callable[[Shown], bool], mark: str
+) -> UnmetRequests:
+    """Returns unmet requests without the texts and ids of those that have to go."""
+    topics = (
+        replace(
+            topic,
+            examples=tuple(
+                replace(row, trace_id=mark, input=mark, output=mark) if is_gone(row) else row
+                for row in topic.examples
+            ),
+        )
+        for topic in requests.topics
+    )
+    return replace(requests, topics=tuple(topics))
 
 
 def redact_example(example: Example, mark: str) -> Example:

@@ -94,6 +94,10 @@ class NightData(Protocol):
         """Returns a mart's rows of this night and of all nights before."""
         ...
 
+    def read_recent_rows(self, model: str) -> Sequence[Row]:
+        """Returns a mart's rows of this night and of the 13 before."""
+        ...
+
     def read_table_rows(self, name: str) -> Sequence[Row]:
         """Returns the night's rows of a table: `coverage`, `canaries` or `noise`."""
         ...
@@ -135,6 +139,10 @@ class NightData(Protocol):
 
     def explain_faults(self) -> Mapping[str, str]:
         """Returns what each error code of a call means, and what to do."""
+        ...
+
+    def list_unmet_requests(self) -> Sequence[Row]:
+        """Returns requests that were not met, up to three of each topic, shortened."""
         ...
 
     def list_failing_answers(self) -> Sequence[Row]:

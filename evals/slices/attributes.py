@@ -73,6 +73,7 @@ BUILT_IN = (
     Attribute("prompt_name", "prompt_name"),
     Attribute("provider", "provider"),
     Attribute("source", "source_format"),
+    Attribute("topic", "topic"),
     Attribute("finish_reason", "finish_reason"),
     make_ranges("input length", "length(input)", LENGTHS),
     make_ranges("output length", "length(output)", LENGTHS),

@@ -14,7 +14,14 @@ from evals.slices.search import SMALLEST
 from evals.storage.lake import Lake
 from evals.storage.marts import list_mart_files
 from evals.storage.parquet_files import verify_files
-from evals.storage.queries import add_missing_columns, quote_paths, quote_text, read_parquet_files
+from evals.storage.queries import (
+    add_missing_columns,
+    create_table_view,
+    quote_paths,
+    quote_text,
+    read_parquet_files,
+)
+from evals.storage.tables import RequestRow, list_fields
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,6 +33,13 @@ TURN = (
     "(partition by date, app, session_id order by ts, trace_id) end as turn"
 )
 """The place of a trace in its session, as in the dbt model `stg_traces`."""
+
+REQUEST = ", ".join(
+    name if name.startswith("topic") else f"coalesce({name}, false) as {name}"
+    for name in list_fields(RequestRow)
+    if name not in ("date", "app", "trace_id")
+)
+"""The topic of a trace and what became of its request, as in the dbt model `int_traces`."""
 
 ADDED = "null::varchar as subject, null::double as inclusion"
 """Columns that the marts of older versions lack."""
@@ -49,10 +63,11 @@ def open_traces(
     verify_files(files)
     hive = "hive_partitioning=true, hive_types={'date': DATE}"
     source = f"read_parquet({quote_paths(files)}, union_by_name=true, {hive})"
+    create_table_view(db, lake, "requests", nights)
     db.execute(
-        f"create or replace view traces as select *, {TURN} from (select * replace "  # noqa: S608  our names
-        f"(coalesce(status, 'ok') as status) from ({add_missing_columns('traces', source)})) "
-        f"where app = {quote_text(app)}"
+        f"create or replace view traces as select traces.*, {REQUEST}, {TURN} from (select * "  # noqa: S608  our names
+        f"replace (coalesce(status, 'ok') as status) from ({add_missing_columns('traces', source)})"
+        f") as traces left join requests using (date, app, trace_id) where app = {quote_text(app)}"
     )
     read_parquet_files(db, marts).create_view("every_score", replace=True)
     db.execute(

@@ -64,7 +64,7 @@ KINDS = (
     declare_derived(r"left/.*\.json"),
     declare_derived(r"review/.*\.json"),
     declare_derived(
-        r"(traces|scores|coverage|canaries|noise|verdicts|quarantine/date=[^/]*|marts)/.*\.parquet"
+        r"(traces|requests|scores|coverage|canaries|noise|verdicts|quarantine/date=[^/]*|marts)/.*\.parquet"
     ),
     FileKind(
         r"evaluators/.*\.json",
@@ -85,6 +85,11 @@ KINDS = (
         r"blessed_baselines\.json",
         "nights are no longer compared with the reports that people blessed",
         f"{BACKUP}, or delete it and bless them again with `andon baseline`",
+    ),
+    FileKind(
+        r"topic_models/.*\.json",
+        "no night of its application can be assigned the topics that it had",
+        f"{BACKUP}, or delete all files of that application in the folder to have new topics made",
     ),
     FileKind(
         r"staged/.*\.parquet",

@@ -24,6 +24,7 @@ TEMPORARY_NAME = re.compile(r"\.[0-9a-f]{16}\.aside(\.wal)?")
 
 DURABLE = frozenset({
     "answers", "batches", "evaluators", "gold", "inbox", "labels", "pulls", "reports", "staged",
+    "topic_models",
 })  # fmt: skip
 """Folders of a home whose files no run can make again: the disk has each before its rename.
 

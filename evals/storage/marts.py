@@ -38,6 +38,7 @@ QUALITY_MARTS = (
     "rpt_failures",
     "rpt_provenance",
     "rpt_statuses",
+    "rpt_topics",
     "rpt_cause_rates",
 )
 
@@ -91,6 +92,7 @@ def fill_scratch_file(
     with open_duckdb(path) as db:
         db.execute("create schema if not exists lake")
         create_view(db, "traces", lake.list_files("traces", nights), broken, partitioned=True)
+        create_view(db, "requests", lake.list_files("requests", nights), broken)
         create_view(db, "scores", list_locked_files(lake, "scores", nights, broken))
         create_view(db, "verdicts", lake.list_files("verdicts", nights), broken)
         create_table(db, "labels", "labels_mapped", labels)
@@ -237,7 +239,7 @@ def create_views(db: duckdb.DuckDBPyConnection, lake: Lake) -> None:
 
 def describe_views(lake: Lake) -> Iterator[tuple[str, str]]:
     """Yields the name and the query of each view."""
-    for name in ("traces", "scores", "answers", "verdicts", "quarantine"):
+    for name in ("traces", "requests", "scores", "answers", "verdicts", "quarantine"):
         folder = lake.home / name
         if list(folder.glob("date=*/*.parquet")):
             source = quote_text(str(folder / "date=*" / "*.parquet"))

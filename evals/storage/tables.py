@@ -110,6 +110,28 @@ class NoiseRow(NamedTuple):
     """Of the missing, those expected from a batch."""
 
 
+class RequestRow(NamedTuple):
+    """A trace's request: its topic, and what shows that it was not met."""
+
+    date: date
+    app: str
+    trace_id: str
+    topic: str | None
+    """Its topic's label; `other`: none of the topics; null: the night has none."""
+    topic_id: str | None
+    topic_since: date | None
+    """The night whose requests first had the topic; null: it was among the first topics."""
+    topic_models: int
+    """How many of the application's models assigned the night; 0: there are no topics."""
+    topic_gap: str | None
+    """Why there are no topics: `few` different requests, or `unlike` each other."""
+    refused: bool
+    apologised: bool
+    repeated: bool
+    rephrased: bool
+    abandoned: bool
+
+
 class MappedLabel(NamedTuple):
     """What people decided on a trace and a dimension: what alignment is measured against."""
 
@@ -152,6 +174,7 @@ TABLES: dict[str, type] = {
     "coverage": Coverage,
     "canaries": CanaryRow,
     "noise": NoiseRow,
+    "requests": RequestRow,
     "labels_mapped": MappedLabel,
     "slices": SliceRow,
 }

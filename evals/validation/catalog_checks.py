@@ -17,7 +17,7 @@ from evals.specs.yaml_files import At
 from evals.storage.documents.catalog_findings import read_findings, write_findings
 from evals.storage.lake import Lake
 from evals.storage.queries import open_duckdb
-from evals.storage.tables import to_table
+from evals.storage.tables import RequestRow, to_table
 
 
 class Predicate(NamedTuple):
@@ -29,6 +29,8 @@ class Predicate(NamedTuple):
     sql: str
     apps: tuple[str, ...] | None
     """The applications that use it; None: all."""
+    is_slice: bool = False
+    """Whether it is a slice's, which may read the columns of requests too."""
 
 
 def check_catalog(lake: Lake, catalog: Catalog, *, anew: bool = False) -> Catalog:
@@ -196,11 +198,14 @@ def find_unreadable_sql(catalog: Catalog) -> Iterator[Problem]:
         return
     with open_duckdb() as db:
         db.register("staged", to_table(Trace, []))
+        db.register("requests", to_table(RequestRow, []))
         db.execute("create view traces as select *, null::date as date from staged")
         db.execute("create view stg_traces as select *, null::bigint as turn from traces")
+        using = "using (date, app, trace_id)"
+        db.execute(f"create view int_traces as from stg_traces join requests {using}")
         for predicate in predicates:
+            table = "int_traces" if predicate.is_slice else "traces"
             try:
-                table = "stg_traces" if predicate.path.name == "slices.yaml" else "traces"
                 db.execute(f"select ({predicate.sql}) from {table}")  # noqa: S608  the team's own SQL
             except Exception as error:
                 message = f"{predicate.sql}: {str(error).splitlines()[0]}"
@@ -211,17 +216,18 @@ def find_unreadable_sql(catalog: Catalog) -> Iterator[Problem]:
 
 def list_predicates(catalog: Catalog) -> Iterator[Predicate]:
     """Yields every SQL expression of a catalog with the applications that use it."""
+    path = catalog.root / "slices.yaml"
     for index, spec in enumerate(catalog.slices):
         for key, sql in (("by", spec.by), ("where", spec.where)):
             if sql:
-                yield Predicate(catalog.root / "slices.yaml", (index, key), sql, spec.apps or None)
-    slices = {spec.slice for spec in catalog.slices}
+                yield Predicate(path, (index, key), sql, spec.apps or None, is_slice=True)
+    slices = {spec.slice: spec.by for spec in catalog.slices}
     for name, suite in catalog.suites.items():
         path, apps = catalog.root / "suites" / f"{name}.yaml", list_suite_apps(catalog, name)
         for index, dimension in enumerate(suite.dimensions):
             if dimension.where:
                 yield Predicate(path, ("dimensions", index, "where"), dimension.where, apps)
             strata = getattr(dimension.sample, "strata", None)
-            if strata is not None and strata.by not in slices:
+            if strata is not None:
                 at = ("dimensions", index, "sample", "strata", "by")
-                yield Predicate(path, at, strata.by, apps)
+                yield Predicate(path, at, slices.get(strata.by) or strata.by, apps)

@@ -134,6 +134,7 @@ def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
             "rpt_failures",
             "rpt_provenance",
             "rpt_statuses",
+            "rpt_topics",
             "rpt_cause_rates",
             "fct_agreement",
         ],

@@ -5,7 +5,7 @@ with matched as (
         trace_id,
         session_id,
         unnest({{ slice_matches(ref('int_app_slices')) }}) as match
-    from {{ ref('stg_traces') }}
+    from {{ ref('int_traces') }}
 )
 
 select

@@ -148,6 +148,34 @@ class StatusCount(NamedTuple):
     n: int
 
 
+class TopicCount(NamedTuple):
+    """A row of `rpt_topics`: the requests of one topic on one night, or of all together."""
+
+    date: date
+    is_whole: bool
+    topic: str
+    """`other`: in none of the topics; empty: the night has none."""
+    topic_id: str | None
+    topic_since: date | None
+    topic_models: int
+    topic_gap: str | None
+    n: int
+    unmet: int
+    refused: int
+    apologised: int
+    repeated: int
+    rephrased: int
+    abandoned: int
+    sessions: int
+    session_ss: float | None
+    session_squares: float | None
+
+    @property
+    def is_topic(self) -> bool:
+        """Whether it is a topic's, or that of the requests in none."""
+        return not self.is_whole and self.topic_models > 0
+
+
 class FailureCount(NamedTuple):
     """A row of `rpt_failures`: errors and skips of one code."""
 

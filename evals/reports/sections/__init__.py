@@ -25,6 +25,8 @@ from evals.reports.sections import (
     results,
     settings,
     slices,
+    topics,
+    unmet,
 )
 
 SECTIONS: tuple[Section[Any, Any], ...] = (
@@ -35,6 +37,8 @@ SECTIONS: tuple[Section[Any, Any], ...] = (
     results.SECTION,
     requests.SECTION,
     slices.SECTION,
+    topics.SECTION,
+    unmet.SECTION,
     examples.SECTION,
     agreement.SECTION,
     labels.SECTION,

@@ -43,6 +43,9 @@ class Night:
     answered_before: Sequence[Row] = ()
     failures: Sequence[Row] = ()
     statuses: Sequence[Row] = ()
+    topics: Sequence[Row] = ()
+    """Of this night and of those before, each with its date."""
+    unmet: Sequence[Row] = ()
     slices: Sequence[Slice] = ()
     coverage: Sequence[Row] = ()
     coverage_before: Sequence[Row] = ()
@@ -98,6 +101,10 @@ class Night:
         ]
         return [row for row in (*before, *like, *self.rates) if row["slice"] == "all"]
 
+    def read_recent_rows(self, model: str) -> Sequence[Row]:
+        """A mart's rows of the last nights."""
+        return {"rpt_topics": self.topics}[model]
+
     def read_table_rows(self, name: str) -> Sequence[Row]:
         """The night's rows of a table."""
         return {"coverage": self.coverage, "canaries": self.canaries, "noise": self.noise}[name]
@@ -129,6 +136,10 @@ class Night:
     def search_slices(self) -> SliceSearch:
         """What the search of slices found."""
         return self.slice_search
+
+    def list_unmet_requests(self) -> Sequence[Row]:
+        """Requests that were not met."""
+        return self.unmet
 
     def sum_paid(self) -> Paid:
         """Returns what the answers cost."""
