@@ -14,14 +14,7 @@ from evals.slices.search import SMALLEST
 from evals.storage.lake import Lake
 from evals.storage.marts import list_mart_files
 from evals.storage.parquet_files import verify_files
-from evals.storage.queries import (
-    add_missing_columns,
-    create_table_view,
-    quote_paths,
-    quote_text,
-    read_parquet_files,
-)
-from evals.storage.tables import RequestRow, list_fields
+from evals.storage.queries import add_missing_columns, quote_paths, quote_text, read_parquet_files
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,11 +27,9 @@ TURN = (
 )
 """The place of a trace in its session, as in the dbt model `stg_traces`."""
 
-REQUEST = ", ".join(
-    name if name.startswith("topic") else f"coalesce({name}, false) as {name}"
-    for name in list_fields(RequestRow)
-    if name not in ("date", "app", "trace_id")
-)
+TOPIC = {"topic": "varchar", "topic_id": "varchar", "topic_since": "date", "topic_models": "bigint"}
+UNMET = ("refused", "apologised", "repeated", "rephrased", "abandoned")
+REQUEST = ", ".join([*TOPIC, *(f"coalesce({name}, false) as {name}" for name in UNMET)])
 """The topic of a trace and what became of its request, as in the dbt model `int_traces`."""
 
 ADDED = "null::varchar as subject, null::double as inclusion"
@@ -63,11 +54,11 @@ def open_traces(
     verify_files(files)
     hive = "hive_partitioning=true, hive_types={'date': DATE}"
     source = f"read_parquet({quote_paths(files)}, union_by_name=true, {hive})"
-    create_table_view(db, lake, "requests", nights)
     db.execute(
         f"create or replace view traces as select traces.*, {REQUEST}, {TURN} from (select * "  # noqa: S608  our names
         f"replace (coalesce(status, 'ok') as status) from ({add_missing_columns('traces', source)})"
-        f") as traces left join requests using (date, app, trace_id) where app = {quote_text(app)}"
+        f") as traces left join {describe_requests(lake, nights)} using (date, app, trace_id) "
+        f"where app = {quote_text(app)}"
     )
     read_parquet_files(db, marts).create_view("every_score", replace=True)
     db.execute(
@@ -76,6 +67,17 @@ def open_traces(
         f"and coalesce(subject, 'trace') = 'trace' and app = {quote_text(app)}"
     )
     return True
+
+
+def describe_requests(lake: Lake, nights: Sequence[date]) -> str:
+    """Returns the SQL of the rows of the nights' requests; of none in nights of older versions."""
+    files = lake.list_files("requests", nights)
+    verify_files(files)
+    if files:
+        return f"read_parquet({quote_paths(files)}, union_by_name=true, hive_partitioning=false)"
+    kinds = {"date": "date", "app": "varchar", "trace_id": "varchar", **TOPIC}
+    kinds |= dict.fromkeys(UNMET, "boolean")
+    return f"(select {', '.join(f'null::{kind} as {n}' for n, kind in kinds.items())} where false)"
 
 
 def select_nights(
