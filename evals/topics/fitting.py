@@ -27,6 +27,10 @@ LEAST_PEOPLE = 5
 """People, or sessions, in whose requests a term has to occur to be stored."""
 LEAST_MEMBERS = 8
 """Different requests of a topic, at least."""
+LEAST_USES = 3
+"""Different requests in which a term has to occur."""
+MOST_SHARE = 0.8
+"""The share of different requests beyond which a term sets none apart."""
 MOST_TERMS = 3000
 COMPONENTS = (16, 32)
 """Of the truncated SVD, at least and at most; one more for every 200 requests."""
@@ -88,7 +92,7 @@ def fit_topics(sample: Sample, least_members: int = 0) -> TopicModel | None:
 
 
 def choose_terms(sample: Sample, ignored: Collection[str]) -> dict[str, float]:
-    """Returns the terms to use with their weights: of enough people, and not in half of all."""
+    """Returns the terms to use with their weights: of enough people, and not in nearly all."""
     people: dict[str, set[str]] = {}
     texts: Counter[str] = Counter()
     for terms, whose in zip(sample.terms, sample.people, strict=True):
@@ -96,7 +100,11 @@ def choose_terms(sample: Sample, ignored: Collection[str]) -> dict[str, float]:
             people.setdefault(term, set()).update(whose)
             texts[term] += 1
     n = len(sample.terms)
-    usable = [t for t in texts if len(people[t]) >= LEAST_PEOPLE and 3 <= texts[t] <= n / 2]
+    usable = [
+        t
+        for t in texts
+        if len(people[t]) >= LEAST_PEOPLE and LEAST_USES <= texts[t] <= MOST_SHARE * n
+    ]
     usable.sort(key=lambda term: (-texts[term], term))
     return {term: weigh_term(texts[term], n) for term in sorted(usable[:MOST_TERMS])}
 
