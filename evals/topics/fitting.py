@@ -70,17 +70,20 @@ def sample_requests(requests: Iterable[Request]) -> Sample:
     return Sample(list(by_terms), list(by_terms.values()))
 
 
-def fit_topics(sample: Sample, least_members: int = 0) -> TopicModel | None:
+def fit_topics(
+    sample: Sample, least_members: int = 0, most_share: float = MOST_SHARE
+) -> TopicModel | None:
     """Finds topics in a sample; None where it is too small or falls into none.
 
     Args:
         sample: the requests.
         least_members: different requests of each topic, if more than `LEAST_MEMBERS`.
+        most_share: the share of requests beyond which a term sets none apart.
     """
     if len(sample.terms) < LEAST_TEXTS:
         return None
     ignored = frozenset(find_function_words(sample.terms))
-    weights = choose_terms(sample, ignored)
+    weights = choose_terms(sample, ignored, most_share)
     if len(weights) < COUNTS[0]:
         return None
     with scikit.run_alone():
@@ -91,7 +94,7 @@ def fit_topics(sample: Sample, least_members: int = 0) -> TopicModel | None:
     return TopicModel(projection, groups) if groups else None
 
 
-def choose_terms(sample: Sample, ignored: Collection[str]) -> dict[str, float]:
+def choose_terms(sample: Sample, ignored: Collection[str], most_share: float) -> dict[str, float]:
     """Returns the terms to use with their weights: of enough people, and not in nearly all."""
     people: dict[str, set[str]] = {}
     texts: Counter[str] = Counter()

@@ -209,7 +209,8 @@ def make_model(
     least = max(1, round(NEW_SHARE * window.total)) if before else 0
     if before and not has_new_term(sample, before, least):
         return None, "unlike"
-    model = fit_topics(sample, least_members=least)
+    # what is left over may all be about one new thing, whose terms then are in all of it
+    model = fit_topics(sample, least, 1.0) if before else fit_topics(sample)
     if model is None:
         return None, "unlike"
     made = store_model(app, model, before, night, window.nights, len(sample.terms))

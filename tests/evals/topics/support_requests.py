@@ -41,9 +41,9 @@ TEMPLATES: Mapping[str, Sequence[str]] = {
 LATER = {
     "tariff": (
         "what does the winter tariff cost in {city}",
-        "switch me to the winter tariff",
+        "switch me to the winter tariff in {city} with a {thing}",
         "is the winter tariff cheaper with a {thing}",
-        "the winter tariff is missing on my bill {number}",
+        "the winter tariff is missing on the bill of my {thing} in {city}",
     )
 }
 JAPANESE = {

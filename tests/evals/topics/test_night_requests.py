@@ -12,7 +12,7 @@ import pytest
 from evals.erasure.forget import forget_person
 from evals.records import encode_canonical
 from evals.repair.inspection import inspect_home
-from evals.specs import load_catalog
+from evals.specs import App, Catalog
 from evals.storage.documents.topic_models import list_model_names, read_models
 from evals.storage.errors import DamagedFileError
 from evals.storage.lake import Lake
@@ -21,14 +21,14 @@ from evals.topics.night_requests import describe_night
 from tests.evals.topics.support_requests import LATER, TEMPLATES, make_texts, make_traces
 
 FIRST = date(2026, 10, 1)
-NIGHTS = [FIRST + timedelta(days=back) for back in range(6)]
-NEW = 4
+NIGHTS = [FIRST + timedelta(days=back) for back in range(7)]
+NEW = 5
 """The first night with requests about the tariff, by its place."""
 
 
 def list_texts(place: int) -> list[str]:
-    """The requests of a night: thirty a night, and from one on as many about a new thing."""
-    later = make_texts(40, 50 + place, LATER) if place >= NEW else []
+    """The requests of a night: forty, and from one night on more about a new thing."""
+    later = make_texts(90, 50 + place, LATER) if place >= NEW else []
     return [text for _, text in [*make_texts(40, place, TEMPLATES), *later]]
 
 
@@ -71,7 +71,8 @@ def hash_home(lake: Lake) -> dict[str, bytes]:
 def test_topics_begin_with_fifty_different_requests(described: Lake) -> None:
     """Nights before have none and say why; what they were about counts."""
     (first, *_) = read_models(described, "support")
-    assert first.made > FIRST and FIRST in first.nights
+    assert first.made > FIRST
+    assert FIRST in first.nights
     assert {(row.topic, row.topic_gap) for row in read_night(described, FIRST)} == {(None, "few")}
     assert {row.topic_models for row in read_night(described, first.made)} == {1}
 
@@ -82,7 +83,8 @@ def test_a_topic_keeps_its_name_and_a_new_one_is_marked(described: Lake) -> None
     old = {row.topic for row in before} - {"other"}
     new = {(row.topic, row.topic_since) for row in after if row.topic_since}
     assert old & {row.topic for row in after}
-    assert new and all(since == NIGHTS[NEW] for _, since in new)
+    assert new
+    assert all(since == NIGHTS[NEW] for _, since in new)
     assert any("tariff" in (topic or "") for topic, _ in new)
     described_since = Counter(row.topic_since for row in read_night(described, NIGHTS[NEW + 1]))
     assert described_since[NIGHTS[NEW]] >= 20
@@ -134,10 +136,11 @@ def test_an_earlier_night_that_comes_later_gets_the_first_topics(home: Lake) -> 
 def test_forgetting_a_person_leaves_no_row(home: Lake) -> None:
     """Rows of a forgotten user's traces go; the others and the models stay."""
     night = NIGHTS[-1]
-    user = make_traces(night, list_texts(5))[0].user_id or ""
+    user = make_traces(night, list_texts(6))[0].user_id or ""
     rows = read_night(home, night)
     now = make_traces(night, ["x"])[0].ts
-    forget_person(home, load_catalog(), [], [f"{night}-0"], now)
+    catalog = Catalog(root=Path(), apps={"support": App(app="support")})
+    forget_person(home, catalog, [], [f"{night}-0"], now)
     assert f"{night}-0" not in {row.trace_id for row in read_night(home, night)}
     assert len(read_night(home, night)) == len(rows) - 1
     assert user not in "".join(map(str, read_models(home, "support")))
