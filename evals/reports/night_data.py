@@ -5,7 +5,6 @@ Reads marts by name and has no joins; what the figures mean is in `sections` and
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -30,7 +29,7 @@ from evals.reports.row_counts import (
     RuleCount,
 )
 from evals.reports.sections import provenance, results, slices
-from evals.reports.sections.unmet import KINDS
+from evals.reports.unmet_examples import list_unmet_requests
 from evals.slices.findings import SliceSearch, search_slices
 from evals.slices.traces_table import Scored
 from evals.specs import App, Attacks, Catalog, Dimension, Evaluator, Slice
@@ -48,9 +47,6 @@ from evals.storage.refused_rows import count_unplaced
 from evals.worklist.sampling import compute_place
 
 EXAMPLES = 5
-UNMET_EXAMPLES = 3
-UNMET_CHARACTERS = 600
-"""The most that is shown of an unmet request and of its answer."""
 RECENT = 14
 
 Versions = dict[date, str]
@@ -404,36 +400,3 @@ def make_example(row: FailingScore, trace: Trace) -> Row:
         "source_file": trace.source_file,
         "source_line": trace.source_line,
     }
-
-
-def list_unmet_requests(lake: Lake, night: date, app: str) -> list[Row]:
-    """Returns unmet requests to read: of each topic the first three in the sampling order."""
-    by_topic: dict[str, list[tuple[float, str, tuple[str, ...]]]] = {}
-    for rows in lake.stream_batches("requests", night, ("trace_id", "topic", *KINDS), app):
-        for row in rows:
-            kinds = tuple(kind for kind in KINDS if row[kind])
-            if kinds:
-                place = compute_place(row["trace_id"], app)
-                by_topic.setdefault(row["topic"] or "", []).append((place, row["trace_id"], kinds))
-    chosen = {
-        trace_id: (topic, kinds)
-        for topic, found in sorted(by_topic.items())
-        for _, trace_id, kinds in heapq.nsmallest(UNMET_EXAMPLES, found)
-    }
-    traces = {t.trace_id: t for t in lake.stream_night("traces", night, ("trace_id", chosen))}
-    return [
-        {
-            "topic": topic,
-            "trace_id": trace_id,
-            "kinds": kinds,
-            "input": shorten(traces[trace_id].input),
-            "output": shorten(traces[trace_id].output),
-        }
-        for trace_id, (topic, kinds) in chosen.items()
-        if trace_id in traces
-    ]
-
-
-def shorten(text: str) -> str:
-    """Returns the beginning of a text, with an ellipsis where it goes on."""
-    return text if len(text) <= UNMET_CHARACTERS else text[: UNMET_CHARACTERS - 1] + "…"

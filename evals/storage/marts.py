@@ -29,7 +29,7 @@ from evals.storage.tables import TABLES, MappedLabel, SliceRow, to_table
 if TYPE_CHECKING:
     import duckdb
 
-SLICE_MARTS = ("dim_slices", "fct_slice_members")
+SLICE_MARTS = ("dim_slices", "fct_slice_members", "rpt_topics")
 QUALITY_MARTS = (
     "fct_scores",
     "fct_verdicts",
@@ -38,7 +38,6 @@ QUALITY_MARTS = (
     "rpt_failures",
     "rpt_provenance",
     "rpt_statuses",
-    "rpt_topics",
     "rpt_cause_rates",
 )
 

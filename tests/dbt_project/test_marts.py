@@ -356,7 +356,8 @@ def list_attribute_members(scratch: Scratch) -> dict[str, tuple[str, set[str]]]:
     """Every slice of one attribute that a search looks at: its line, and its traces."""
     found: dict[str, tuple[str, set[str]]] = {}
     with duckdb.connect(str(scratch.path)) as database:
-        database.execute(f"create temp view traces as select *, {TURN} from lake.traces")  # noqa: S608 ours
+        columns = f"*, {TURN}, null::varchar as topic"
+        database.execute(f"create temp view traces as select {columns} from lake.traces")  # noqa: S608 ours
         attributes = list_attributes(database, [], "chat")
         for attribute in [*attributes, make_keyword("straße")]:
             rows = database.execute(
