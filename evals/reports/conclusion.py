@@ -113,6 +113,9 @@ def describe_held(at: Sequence[Result], deciding: Sequence[Result], causes: Sequ
     risen = [describe_change(row, causes) for row in at if row.change_low and row.change_low > 0]
     if risen:
         text += f"; up: {join_few(risen)}"
+    shifted = [add_reason(row) for row in at if row.mix and row.mix.change < 0]
+    if shifted:
+        text += f"; {join_few(shifted, 1)}"
     missing = [row.name for row in deciding if row.verdict == "not measured"]
     return text + (f"; not measured: {join_few(missing)}" if missing else "") + "."
 

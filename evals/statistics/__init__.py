@@ -4,13 +4,11 @@ Reads no table and knows no evaluator: dbt counts, and what a figure decides is 
 """
 
 from evals.statistics.comparisons import (
-    Decomposition,
     Difference,
     benjamini_hochberg,
     compare_rates,
     fisher_p,
     holm,
-    kitagawa,
     mcnemar,
     mde,
     needed_n,
@@ -26,6 +24,14 @@ from evals.statistics.intervals import (
     t_quantile,
     wilson_interval,
 )
+from evals.statistics.mixes import (
+    Counted,
+    Decomposition,
+    Effect,
+    kitagawa,
+    mantel_haenszel,
+    regress_rates,
+)
 from evals.statistics.proportions import Proportion, Weights, pool_proportions, weigh_proportion
 from evals.statistics.strata import (
     Sides,
@@ -38,8 +44,10 @@ from evals.statistics.strata import (
 
 __all__ = [
     "Agreement",
+    "Counted",
     "Decomposition",
     "Difference",
+    "Effect",
     "Errors",
     "Estimate",
     "Interval",
@@ -55,6 +63,7 @@ __all__ = [
     "fisher_p",
     "holm",
     "kitagawa",
+    "mantel_haenszel",
     "mcnemar",
     "mde",
     "measure_sides",
@@ -63,6 +72,7 @@ __all__ = [
     "normal_quantile",
     "pool_proportions",
     "post_stratify",
+    "regress_rates",
     "rogan_gladen",
     "standard_errors",
     "t_quantile",

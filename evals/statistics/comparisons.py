@@ -6,7 +6,7 @@ Counts come in as proportions; what a difference decides is the report's.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from evals.statistics.intervals import ALPHA, NORMAL, Interval, normal_quantile
@@ -24,15 +24,6 @@ class Difference(NamedTuple):
     low: float
     high: float
     p: float
-
-
-class Decomposition(NamedTuple):
-    """A change of an overall rate in two parts that add up to it."""
-
-    mix: float
-    """What the shares of the groups moved."""
-    rate: float
-    """What the rates within the groups moved."""
 
 
 def newcombe_interval(before: Proportion, after: Proportion, z: float) -> Interval:
@@ -180,16 +171,3 @@ def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
         running = min(running, ps[i] * len(ps) / (len(ps) - rank))
         adjusted[i] = running
     return adjusted
-
-
-def kitagawa(groups: Iterable[tuple[float, float, float, float]]) -> Decomposition:
-    """Kitagawa's decomposition (1955) of the change of an overall rate.
-
-    Args:
-        groups: for each, share before, rate before, share after, rate after.
-    """
-    rows = sorted(groups)
-    return Decomposition(
-        mix=math.fsum((w1 - w0) * (r0 + r1) / 2 for w0, r0, w1, r1 in rows),
-        rate=math.fsum((r1 - r0) * (w0 + w1) / 2 for w0, r0, w1, r1 in rows),
-    )

@@ -136,6 +136,7 @@ def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
             "rpt_statuses",
             "rpt_topics",
             "rpt_cause_rates",
+            "rpt_strata",
             "fct_agreement",
         ],
         check_specs=declare_checks(deployment),

@@ -21,8 +21,16 @@ from evals.reports.decide.labelling import (
     measure_labelling,
     widen_difference,
 )
+from evals.reports.decide.mixes import MixShift, measure_mix, standardise, tally_strata
 from evals.reports.decide.resistance import Resistance, measure_resistances
-from evals.reports.decide.rows import Canary, Covered, Identity, Labelled, Rate
+from evals.reports.decide.rows import (
+    Canary,
+    Covered,
+    Identity,
+    Labelled,
+    Rate,
+    StratumCount,
+)
 from evals.specs import App, Attacks, DefaultDimension, Dimension, Evaluator, Gate
 from evals.statistics import (
     Difference,
@@ -59,6 +67,8 @@ class Evidence:
     """Of the nights in the baseline window."""
     blessed: Blessed | None = None
     """The report that a person named as the baseline."""
+    strata: Sequence[StratumCount] = ()
+    """Of this night and of the nights in the baseline window."""
 
     def find_gate(self, row: Rate) -> Gate:
         """Finds the gate of a row: its slice's margin, its dimension's, or the application's."""
@@ -139,6 +149,8 @@ class Measurement:
     """The share of the sampled answers that has to be judged."""
     blessed: BlessedRate | None = None
     """The same rate of the blessed report; None without one of this evaluator."""
+    mix: MixShift | None = None
+    """What the mix of the traffic did, where that is clear: the difference is without it."""
 
     @property
     def rate(self) -> Proportion:
@@ -232,7 +244,9 @@ def measure_row(
     aligned = is_aligned(row, labels)
     value, estimator = estimate_rate(row, rate, labels, night.date)
     dimension = night.dimensions.get(row.dimension)
-    compared = compare_rates(before, rate, night.app.gate.alpha) if before.n and counted.n else None
+    mix = find_mix(night, row, history, before, rate)
+    sides = standardise(before, rate, mix) if mix else (before, rate)
+    compared = compare_rates(*sides, night.app.gate.alpha) if before.n and counted.n else None
     if compared and labelling:
         both = (unlabelled_before, labelling.unlabelled)
         compared = widen_difference(compared, before, rate, both)
@@ -259,6 +273,7 @@ def measure_row(
         blessed=compare_with_blessed(
             night.blessed, (*row.identity, row.slice), rate, night.app.gate.alpha
         ),
+        mix=mix,
     )
 
 
@@ -282,6 +297,23 @@ def list_past_slice(night: Evidence, row: Rate) -> list[Rate]:
         and past.date < night.date
         and (*past.identity, past.slice) == (*row.identity, row.slice)
     ]
+
+
+def find_mix(
+    night: Evidence, row: Rate, history: Sequence[Rate], before: Proportion, rate: Proportion
+) -> MixShift | None:
+    """Finds what the mix of the traffic did to a row's rate; None where that is not clear."""
+    if not before.n or not rate.n or row.slice != "all":
+        return None
+    own = [one for one in night.strata if one.identity == row.identity]
+    nights = {past.date for past in history}
+    sides = [
+        tally_strata(one for one in own if one.date in nights),
+        tally_strata(one for one in own if one.date == night.date),
+    ]
+    ratios = (before.size / before.n, rate.size / rate.n)
+    shift = measure_mix(sides[0], sides[1], ratios)
+    return shift if shift and shift.is_clear else None
 
 
 def make_baseline(pooled: Proportion, history: Sequence[Rate]) -> Baseline | None:

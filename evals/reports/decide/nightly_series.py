@@ -24,7 +24,8 @@ from evals.reports.decide.measurements import (
     measure_night_resistances,
     pool_rates,
 )
-from evals.reports.decide.rows import Rate
+from evals.reports.decide.mixes import compute_offsets
+from evals.reports.decide.rows import Rate, StratumCount
 from evals.statistics import series
 
 RECENT = 7
@@ -76,6 +77,7 @@ def build_history(
     rates: Iterable[Rate],
     decisions: Sequence[Decision],
     applications: int,
+    strata: Iterable[StratumCount] = (),
 ) -> History:
     """Builds the history of an application up to tonight.
 
@@ -84,8 +86,9 @@ def build_history(
         rates: of all nights so far, tonight's among them.
         decisions: of people on its incidents.
         applications: how many the board has.
+        strata: of all nights so far: rates are those at the mix of the first week.
     """
-    keys = select_keys(evidence)
+    keys, offsets = select_keys(evidence), compute_offsets(strata)
     rows: dict[Key, dict[date, SeriesNight]] = {key: {} for key in keys}
     nights: set[date] = {evidence.date}
     awaited = evidence.count_pending()
@@ -95,7 +98,9 @@ def build_history(
             continue
         if is_measured(row, pending, evidence.find_needed(row)):
             nights.add(row.date)
-            rows[key][row.date] = build_series_night(row)
+            rows[key][row.date] = build_series_night(
+                row, offsets.get((row.identity, row.date), 0.0)
+            )
     deciding = [key for key, decides in keys.items() if decides]
     return History(
         app=evidence.app.app,
@@ -113,11 +118,11 @@ def build_history(
     )
 
 
-def build_series_night(row: Rate) -> SeriesNight:
-    """Returns a row of rates as a night of a series."""
+def build_series_night(row: Rate, offset: float = 0.0) -> SeriesNight:
+    """Returns a row of rates as a night of a series, without the `offset` of its mix."""
     rate = pool_rates([row])
     sessions = row.scored if row.sessions is None else row.sessions
-    failed = max(0.0, (1 - rate.rate) * rate.size)
+    failed = min(1.0, max(0.0, 1 - rate.rate + offset)) * rate.size
     return SeriesNight(failed, rate.size, sessions, row.evaluator_version)
 
 

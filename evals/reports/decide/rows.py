@@ -132,6 +132,29 @@ class CauseRate(NamedTuple):
     weight_passed: float | None = None
 
 
+class StratumCount(NamedTuple):
+    """A row of `rpt_strata`: the verdicts on a night's traces of one stratum and version."""
+
+    dimension: str
+    evaluator: str
+    evaluator_version: str
+    stratum: str
+    passed: int
+    failed: int
+    weight: float
+    weight_squares: float
+    weight_passed: float
+    prompt_version: str = ""
+    model: str = ""
+    git_commit: str = ""
+    date: date | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """Dimension, evaluator and evaluator version."""
+        return (self.dimension, self.evaluator, self.evaluator_version)
+
+
 class TraceCount(NamedTuple):
     """A row of `rpt_provenance`: how many traces of a night have a value of a field."""
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from evals.readable import shorten_values
 from evals.reports.decide.rows import CauseRate, TraceCount
 from evals.reports.phrases import format_whole_percent
-from evals.statistics import Decomposition, kitagawa, normal_quantile
+from evals.statistics import Counted, Decomposition, kitagawa, normal_quantile
 
 MATERIAL = 0.1
 """The total variation beyond chance that counts as a change."""
@@ -47,6 +47,16 @@ class Cell(NamedTuple):
     def rate(self) -> float | None:
         """The share that passed."""
         return None if self.passed is None else self.passed / self.weight
+
+    def as_counted(self, ratio: float = 1.0) -> Counted:
+        """Returns its rows as a stratum's, `ratio` of which are independent.
+
+        Raises:
+            ValueError: there are no rows, or they have no verdicts.
+        """
+        if self.rate is None or not self.squares:
+            raise ValueError("a stratum needs rows with a verdict")
+        return Counted(self.weight, self.weight**2 / self.squares * ratio, self.rate)
 
     def __or__(self, other: Cell) -> Cell:
         """Adds the rows of two cells."""
@@ -184,12 +194,9 @@ def decompose_shift(before: Values, after: Values) -> Decomposition | None:
     ]
     n, m = math.fsum(old.weight for old, _ in common), math.fsum(new.weight for _, new in common)
     covered = min(n / max(1, sum_weights(before)), m / max(1, sum_weights(after)))
-    groups = [
-        (old.weight / n, old.rate, new.weight / m, new.rate)
-        for old, new in common
-        if old.rate is not None and new.rate is not None
-    ]
-    return kitagawa(groups) if groups and len(groups) == len(common) and covered >= SHARED else None
+    if not common or covered < SHARED or any(None in (a.passed, b.passed) for a, b in common):
+        return None
+    return kitagawa((old.as_counted(), new.as_counted()) for old, new in common)
 
 
 def find_shifts(before: Fields, after: Fields, change: float) -> list[Shift]:

@@ -126,7 +126,7 @@ def decide_verdict(m: Measurement, gate: Gate, chance: Chances, nightly: Nightly
     if m.difference is None or m.baseline is None:
         return compare_with_target(m, gate, chance.target)
     d = m.difference
-    text = describe_change(m.baseline.pooled.rate, m.rate.rate, d, weighted=is_weighted(m))
+    text = describe_measured(m, m.baseline.pooled.rate, d)
     p = chance.change
     if misses_target(m, gate, chance.target):
         return Verdict("slipped", f"{text}, below {name_target(m)}")
@@ -320,6 +320,19 @@ def describe_change(before: float, after: float, d: Difference, *, weighted: boo
     """Describes a change, such as `91% → 74% (−17 ± 6)`."""
     by = format_points(d.change, d.low, d.high) + (", weighted" if weighted else "")
     return f"{format_whole_percent(before)} → {format_whole_percent(after)} ({by})"
+
+
+def describe_measured(m: Measurement, before: float, d: Difference) -> str:
+    """Describes the change of a measurement, with the part of the traffic's mix where it is clear.
+
+    Where the answers did not change, that comes first.
+    """
+    text = describe_change(before, m.rate.rate, d, weighted=is_weighted(m))
+    if m.mix is None:
+        return text
+    text = f"{text} at the same mix of traffic; {m.mix.describe()}"
+    is_unmoved = d.low <= 0 <= d.high
+    return f"the traffic changed, not the answers: {text}" if is_unmoved else text
 
 
 def smooth_rate(*sides: Proportion) -> float:

@@ -22,10 +22,11 @@ from evals.reports.decide.shifts import (
     tally_fields,
 )
 from evals.reports.json_form import Share
+from evals.reports.phrases import format_signed, format_whole_percent
 from evals.reports.section import NightData, Parts, Section, make_empty
 from evals.reports.sections import results
 from evals.reports.sections.changes import is_clear
-from evals.reports.sections.results import Result
+from evals.reports.sections.results import Mix, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Cause:
     dimension: str
     evaluator: str
     cause: str
-    """A provenance field, `evaluator`, or `unknown`."""
+    """A provenance field, `evaluator`, `mix` (of the traffic), or `unknown`."""
     before: tuple[ValueShare, ...]
     """Its most frequent values on the baseline's nights."""
     after: tuple[ValueShare, ...]
@@ -98,7 +99,9 @@ def build(facts: Facts, parts: Parts) -> tuple[Cause, ...]:
             continue
         past = [r for r in facts.history if r.identity[:2] == row.key and r.scored]
         own_dates = {r.date for r in past if r.identity == row.identity}
-        if is_clear(row):
+        if row.mix:
+            causes.append(blame_mix(row, row.mix))
+        if is_clear(row) and not is_explained_by_mix(row):
             causes += explain_change(row, *tally_sides(facts, row, own_dates))
         elif past and not own_dates and row.n:
             versions = Counter[str]()
@@ -142,6 +145,28 @@ def explain_change(row: Result, before: Fields, after: Fields) -> list[Cause]:
     ]
 
 
+def is_explained_by_mix(row: Result) -> bool:
+    """Whether the mix did most of a change that is no slip: then no version is a cause of it."""
+    if row.mix is None or row.verdict == "slipped":
+        return False
+    return abs(row.mix.change) >= abs(row.mix.rate)
+
+
+def blame_mix(row: Result, mix: Mix) -> Cause:
+    """Returns the mix of the traffic as a cause, with the stratum that did most of it."""
+    name = mix.stratum or "(small slices)"
+    points, rest = (format_signed(part, 0) for part in (mix.change, mix.rate))
+    before, after = (
+        (ValueShare(name, round(share, 6)),) for share in (mix.share_before, mix.share_after)
+    )
+    text = (
+        f"the mix of the traffic alone made {points} points: {name} is "
+        f"{format_whole_percent(mix.share_after)} of the answers, before "
+        f"{format_whole_percent(mix.share_before)}; the answers themselves made {rest}"
+    )
+    return Cause(*row.key, "mix", before, after, text)
+
+
 def blame_evaluator(row: Result, versions: Mapping[str, int]) -> Cause:
     """Returns the evaluator itself as the cause: rates of its versions are not comparable.
 
@@ -167,6 +192,9 @@ def shorten_causes(causes: Iterable[Cause]) -> str:
     """Shortens the causes of one change for a headline, such as `prompt v3`."""
     every, parts = list(causes), list[str]()
     for cause in [c for c in every if c.cause != CARRIER] or every:
+        if cause.cause == "mix":
+            parts.append("the mix of traffic")
+            continue
         if cause.cause in {"unknown", "evaluator"}:
             return f"cause {cause.cause}"
         before = {item.value: item.share for item in cause.before}

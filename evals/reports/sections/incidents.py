@@ -19,7 +19,7 @@ from evals.reports.decide.incidents import (
 )
 from evals.reports.decide.measurements import Evidence
 from evals.reports.decide.nightly_series import build_history, describe_series, find_rate
-from evals.reports.decide.rows import Canary, Covered, Labelled, Rate, read_rows
+from evals.reports.decide.rows import Canary, Covered, Labelled, Rate, StratumCount, read_rows
 from evals.reports.json_form import Change, Count, Share, absent_if
 from evals.reports.phrases import round_figure
 from evals.reports.section import NightData, Parts, Section
@@ -172,6 +172,10 @@ def collect_evidence(night: NightData) -> Evidence:
         canaries=read_rows(Canary, night.read_table_rows("canaries")),
         attacks=night.attacks,
         blessed=night.blessed,
+        strata=read_rows(
+            StratumCount,
+            [*night.read_rows_before("rpt_strata"), *night.read_rows_tonight("rpt_strata")],
+        ),
     )
 
 
@@ -179,7 +183,8 @@ def collect(night: NightData) -> Given:
     """Reads the rates of all nights so far."""
     rates, decisions = read_rows(Rate, night.read_rates_so_far()), night.incident_decisions
     evidence = collect_evidence(night)
-    history = build_history(evidence, rates, decisions, night.board_applications)
+    strata = read_rows(StratumCount, night.read_rows_so_far("rpt_strata"))
+    history = build_history(evidence, rates, decisions, night.board_applications, strata)
     return Given(night.app.owner, history)
 
 

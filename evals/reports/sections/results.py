@@ -10,6 +10,7 @@ from typing import Literal, cast
 from evals.records import Kind
 from evals.reports.decide.labelling import bound_rate
 from evals.reports.decide.measurements import Evidence, Measurement, measure_night
+from evals.reports.decide.mixes import MixShift
 from evals.reports.decide.rows import Identity
 from evals.reports.decide.verdicts import (
     Nightly,
@@ -102,6 +103,24 @@ class BlessedResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mix:
+    """What the mix of the traffic did to a rate (Kitagawa 1955)."""
+
+    change: Change
+    """Of the rate, at unchanged rates of the strata."""
+    change_se: float
+    """Its standard error."""
+    rate: Change
+    """The change that is left: of the rates within the strata."""
+    rate_se: float
+    stratum: str
+    """The slices whose share grew and did most of it; empty: those too small to count alone."""
+    share_before: Share
+    """Of the answers."""
+    share_after: Share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """One evaluator's verdicts on one slice of the night."""
 
@@ -186,6 +205,9 @@ class Result:
     """Two-sided, not adjusted for the night's other rows."""
     blessed: BlessedResult | None = absent_if(None)
     """Only where a report is blessed as the baseline: the comparison with it."""
+    mix: Mix | None = absent_if(None)
+    """Only where the mix of the traffic moved the rate beyond chance: `change` and the verdict are
+    those at the same mix."""
 
     @property
     def name(self) -> str:
@@ -306,6 +328,7 @@ def build_result(m: Measurement, question: str, gate: Gate, verdict: Verdict) ->
         change_high=round_figure(d.high if d else None),
         p=round_figure(d.p if d else None),
         blessed=build_blessed_result(m, verdict),
+        mix=build_mix(m.mix),
     )
 
 
@@ -324,6 +347,22 @@ def build_blessed_result(m: Measurement, verdict: Verdict) -> BlessedResult | No
         p=round_figure(d.p),
         verdict=verdict.blessed,
         decided=verdict.is_from_blessed,
+    )
+
+
+def build_mix(shift: MixShift | None) -> Mix | None:
+    """Returns what the mix did as the report shows it."""
+    if shift is None:
+        return None
+    parts = shift.parts
+    return Mix(
+        change=round_figure(parts.mix),
+        change_se=round_figure(parts.mix_se),
+        rate=round_figure(parts.rate),
+        rate_se=round_figure(parts.rate_se),
+        stratum=shift.stratum,
+        share_before=round_figure(shift.share_before),
+        share_after=round_figure(shift.share_after),
     )
 
 

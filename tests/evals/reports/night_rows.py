@@ -35,6 +35,8 @@ class Night:
     history_provenance: Sequence[Row] = ()
     cause_rates: Sequence[Row] = ()
     """Of this night and of those before, each with its date."""
+    strata: Sequence[Row] = ()
+    """The same."""
     agreement: Sequence[Row] = ()
     canaries: Sequence[Row] = ()
     attacks: Attacks = Attacks()  # noqa: RUF009  frozen
@@ -71,6 +73,7 @@ class Night:
         marts = {
             "rpt_rates": self.rates,
             "rpt_cause_rates": self.cause_rates,
+            "rpt_strata": [row for row in self.strata if row["date"] == self.date],
             "rpt_provenance": self.provenance,
             "rpt_failures": self.failures,
             "rpt_statuses": self.statuses,
@@ -82,13 +85,14 @@ class Night:
         marts = {
             "rpt_rates": self.history,
             "rpt_cause_rates": (),
+            "rpt_strata": [row for row in self.strata if row["date"] != self.date],
             "rpt_provenance": self.history_provenance,
         }
         return marts[model]
 
     def read_rows_so_far(self, model: str) -> Sequence[Row]:
         """A mart's rows of all nights."""
-        return {"fct_agreement": self.agreement}[model]
+        return {"fct_agreement": self.agreement, "rpt_strata": self.strata}[model]
 
     def read_rates_so_far(self) -> Sequence[Row]:
         """The rates of all traces of all nights."""

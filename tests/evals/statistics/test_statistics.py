@@ -30,7 +30,6 @@ from evals.statistics import (
     effective_n,
     fisher_p,
     holm,
-    kitagawa,
     mcnemar,
     mde,
     measure_sides,
@@ -248,12 +247,6 @@ def test_adjusted_ps_by_benjamini_and_hochberg_are_statsmodels(values: list[floa
     """Benjamini-Hochberg gives statsmodels' figures in the order given."""
     expected = multipletests(values, method="fdr_bh")[1]
     assert benjamini_hochberg(values) == pytest.approx(expected, abs=1e-12)
-
-
-def test_a_shift_of_mix_is_not_a_change_of_rate() -> None:
-    """Shares moved from .8/.2 to .5/.5 move .10 to .175, all of it by mix."""
-    parts = kitagawa([(0.8, 0.05, 0.5, 0.05), (0.2, 0.3, 0.5, 0.3)])
-    assert parts == pytest.approx((0.075, 0))
 
 
 def test_rogan_gladen_vector() -> None:
