@@ -259,7 +259,8 @@ class AccountGate:
             shared_window, paused_until, down_until = row or (float(START_WINDOW), 0.0, 0.0)
             account_window = min(self.most, max(1.0, shared_window + self.window - self.base))
             self.paused_until = max(self.paused_until, paused_until)
-            self.circuit.adopt_outage(down_until, now)
+            if holders > 1:  # of an ended run: the provider may be back
+                self.circuit.adopt_outage(down_until, now)
             db.execute(
                 "insert or replace into account"
                 " (account, window, learned_at, paused_until, down_until) values (?, ?, ?, ?, ?)",

@@ -172,6 +172,25 @@ def test_two_runs_share_an_accounts_window(
     assert first.window == 32
 
 
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_a_run_asks_anew_where_the_one_that_met_an_outage_has_ended(
+    has_ended: bool, shared: SharedState, loop: VirtualLoop
+) -> None:
+    """The provider may be back; while the other runs, its probes decide."""
+    first = AccountGate(pin(), shared, clock=loop.time)
+    now = loop.time()
+    for number in range(first.circuit.threshold):
+        first.circuit.record_failure(str(number), "connection", now)
+    later = now + first.circuit.patience_s
+    assert first.circuit.seconds_to_wait("probe", later) == 0.0
+    assert first.circuit.seconds_to_wait("another", later) is None
+    first.sync()
+    if has_ended:
+        first.close()
+    second = AccountGate(pin(), shared, clock=loop.time)
+    assert second.circuit.seconds_to_wait("q", now) == (0.0 if has_ended else None)
+
+
 def test_a_ceiling_is_shared_by_all_runs(
     shared: SharedState, loop: VirtualLoop, tmp_path: Path
 ) -> None:
