@@ -59,6 +59,10 @@ def name_account(pin: ModelPin) -> str:
     return f"{server or pin.provider} {pin.api_key_env or ''}"
 
 
+MET_HERE: set[str] = set()
+"""Accounts whose outage this process has met, so that its later evaluators take it over."""
+
+
 class Turn(NamedTuple):
     """A call's turn."""
 
@@ -259,7 +263,9 @@ class AccountGate:
             shared_window, paused_until, down_until = row or (float(START_WINDOW), 0.0, 0.0)
             account_window = min(self.most, max(1.0, shared_window + self.window - self.base))
             self.paused_until = max(self.paused_until, paused_until)
-            if holders > 1:  # of an ended run: the provider may be back
+            if self.circuit.down_until > now:
+                MET_HERE.add(self.account)
+            if holders > 1 or self.account in MET_HERE:  # of an ended run: it may be over
                 self.circuit.adopt_outage(down_until, now)
             db.execute(
                 "insert or replace into account"

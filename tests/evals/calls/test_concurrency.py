@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from evals.calls import concurrency
 from evals.calls.concurrency import AccountGate
 from evals.calls.shared_state import SharedState
 from evals.models import Limits, ModelError, Reply
@@ -172,11 +173,12 @@ def test_two_runs_share_an_accounts_window(
     assert first.window == 32
 
 
-@pytest.mark.parametrize("has_ended", [True, False])
+@pytest.mark.parametrize("end", ["of the evaluator", "of the run", "not yet"])
 def test_a_run_asks_anew_where_the_one_that_met_an_outage_has_ended(
-    has_ended: bool, shared: SharedState, loop: VirtualLoop
+    end: str, shared: SharedState, loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The provider may be back; while the other runs, its probes decide."""
+    """The provider may be back; for the same run's next evaluator and other runs it is down."""
+    monkeypatch.setattr(concurrency, "MET_HERE", set[str]())
     first = AccountGate(pin(), shared, clock=loop.time)
     now = loop.time()
     for number in range(first.circuit.threshold):
@@ -185,10 +187,12 @@ def test_a_run_asks_anew_where_the_one_that_met_an_outage_has_ended(
     assert first.circuit.seconds_to_wait("probe", later) == 0.0
     assert first.circuit.seconds_to_wait("another", later) is None
     first.sync()
-    if has_ended:
+    if end != "not yet":
         first.close()
+    if end != "of the evaluator":
+        concurrency.MET_HERE.clear()
     second = AccountGate(pin(), shared, clock=loop.time)
-    assert second.circuit.seconds_to_wait("q", now) == (0.0 if has_ended else None)
+    assert second.circuit.seconds_to_wait("q", now) == (0.0 if end == "of the run" else None)
 
 
 def test_a_ceiling_is_shared_by_all_runs(
