@@ -79,7 +79,6 @@ def test_adjudicated_labels_decide_and_recorded_judges_do_not() -> None:
     )
     body = build_valid(
         replace(
-            APP,
             BASE,
             rates=[make_rate(182, 18, **human), make_rate(20, 180, **other)],
             history=[*make_week(182, 18, **human), *make_week(182, 18, **other)],
