@@ -104,7 +104,7 @@ def list_catalog_attributes(slices: Sequence[Slice], app: str) -> list[Attribute
     made = list[Attribute]()
     for one in own.values():
         if one.by:
-            made.append(Attribute(one.slice, write_text(one.by), catalog_slice=one))
+            made.append(Attribute(one.slice, cast_to_text(one.by), catalog_slice=one))
         elif one.where:
             made.append(make_member(one.slice, enclose(one.where), one))
         elif one.keyword:
@@ -119,7 +119,7 @@ def enclose(sql: str) -> str:
     return f"({sql}\n)" if "--" in sql else f"({sql})"
 
 
-def write_text(sql: str) -> str:
+def cast_to_text(sql: str) -> str:
     """Returns the SQL of an expression's value as a text."""
     is_text = re.fullmatch(r"\w+|json_extract_string\([^()]*\)", sql)
     return sql if is_text else f"cast({enclose(sql)} as varchar)"
