@@ -116,6 +116,9 @@ def describe_held(at: Sequence[Result], deciding: Sequence[Result], causes: Sequ
     shifted = [add_reason(row) for row in at if row.mix and row.mix.change < 0]
     if shifted:
         text += f"; {join_few(shifted, 1)}"
+    worse = [f"{one.dimension}: {one.words}" for one in causes if one.same_night]
+    if worse:
+        text += f"; {join_few(worse, 1)}"
     missing = [row.name for row in deciding if row.verdict == "not measured"]
     return text + (f"; not measured: {join_few(missing)}" if missing else "") + "."
 

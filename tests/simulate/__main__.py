@@ -7,9 +7,11 @@ import json
 from dataclasses import asdict, replace
 
 from tests.simulate import intervals, judges, promises
+from tests.simulate.causes import CauseWorld, measure_reports
 from tests.simulate.slices import SliceWorld, measure_world
 from tests.simulate.worlds import Change, World
 
+PARTS = ("alarms", "causes", "judges", "slices")
 QUIET = 0.03
 """The sd of a night's shock that is .01 at a rate of .12."""
 NULL: dict[str, tuple[World, int]] = {
@@ -54,6 +56,16 @@ SLICED = {
     "+10, two attributes, a sixteenth": SliceWorld(planted=2, by=0.1),
 }
 """Nights of 5,000 scored traces, with a slice that fails more or without one."""
+CAUSED = {
+    "mix .8/.2 to .5/.5 beside a new prompt": CauseWorld(hard=0.5, prompt=1),
+    "the same, 200 traces": CauseWorld(traces=200, hard=0.5, prompt=1),
+    "-8 points beside a new prompt": CauseWorld(by=0.08, prompt=1),
+    "-8 points and the mix": CauseWorld(by=0.08, hard=0.5, prompt=1),
+    "a tenth with a new prompt that fails 30 points more": CauseWorld(prompt=0.1, prompt_by=0.3),
+    "a tenth with a new prompt that is as good": CauseWorld(prompt=0.1),
+    "half with a new prompt that is as good, and the mix": CauseWorld(prompt=0.5, hard=0.5),
+}
+"""Nights of 1,000 traces; a fifth of the answers is of a slice that fails at 30%, not 5%."""
 LASTING = {
     "+6, n 200": (200, 0.06),
     "+6, n 1000": (1000, 0.06),
@@ -103,14 +115,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.simulate", description=__doc__)
     parser.add_argument("--boards", type=int, default=1000, help="boards without a change")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--only", choices=("alarms", "judges", "slices"), help="a part of it")
+    parser.add_argument("--only", choices=PARTS, help="a part of it")
     given = parser.parse_args()
     if given.only in (None, "slices"):
         print_slices(given.seed, max(1, given.boards // 10))
+    if given.only in (None, "causes"):
+        print_causes(given.seed, max(1, given.boards // 10))
     if given.only in (None, "judges"):
         print_judges(given.seed, given.boards)
     if given.only in (None, "alarms"):
         print_alarms(given.seed, given.boards)
+
+
+def print_causes(seed: int, worlds: int) -> None:
+    """Prints what the reports of the three nights after a change say."""
+    for name, world in CAUSED.items():
+        found = measure_reports(world, seed, worlds)
+        print_figure(about="reports after a change", world=name, **found._asdict())
 
 
 def print_slices(seed: int, nights: int) -> None:

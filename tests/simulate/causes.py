@@ -49,6 +49,8 @@ class Reported(NamedTuple):
     slipped: float
     blamed: float
     """The prompt is named as a cause."""
+    compared: float
+    """On the first night the new prompt is worse than the other one of that night."""
 
 
 def draw_rows(world: CauseWorld, rng: np.random.Generator, at: int) -> list[Row]:
@@ -105,10 +107,11 @@ def blames_prompt(report: Report) -> bool:
 
 def measure_reports(world: CauseWorld, seed: int, worlds: int) -> Reported:
     """Measures what the reports of some worlds say."""
-    rng, counts = np.random.default_rng(seed), np.zeros(2)
+    rng, counts = np.random.default_rng(seed), np.zeros(3)
     for _ in range(worlds):
         reports = list(report_nights(world, rng))
         rows = [report[results.SECTION][0] for report in reports]
         counts[0] += any(row.verdict == "slipped" for row in rows)
         counts[1] += any(map(blames_prompt, reports))
+        counts[2] += any(one.same_night for one in reports[0][causes.SECTION])
     return Reported(*(float(one) for one in counts / worlds))

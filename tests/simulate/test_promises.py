@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulate import intervals, judges, promises
+from tests.simulate.causes import CauseWorld, measure_reports
 from tests.simulate.slices import SliceWorld, measure_world
 from tests.simulate.worlds import Change, World
 
@@ -64,3 +65,11 @@ def test_weak_judges_are_rarely_aligned_and_good_ones_are() -> None:
     """At most a sixth of judges of .78 passes a look, and nearly all of .9 do."""
     assert judges.share_aligned(0.78, seed=3, judges=200) <= 1 / 6
     assert judges.share_aligned(0.9, seed=3, judges=50) >= 0.98
+
+
+def test_traffic_is_no_slip_and_a_canary_is_found() -> None:
+    """A new mix beside a new prompt blames nothing; a tenth that fails more shows on night 1."""
+    mixed = measure_reports(CauseWorld(hard=0.5, prompt=1, nights=1), seed=3, worlds=6)
+    assert (mixed.slipped, mixed.blamed) == (0, 0)
+    canary = CauseWorld(prompt=0.1, prompt_by=0.3, nights=1)
+    assert measure_reports(canary, seed=3, worlds=4).compared == 1

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 from evals.readable import shorten_values
-from evals.reports.decide.rows import CauseRate, Rate, TraceCount, read_rows
+from evals.reports.decide.blessed import find_size
+from evals.reports.decide.mixes import LEAST
+from evals.reports.decide.rows import CauseRate, Rate, StratumCount, TraceCount, read_rows
 from evals.reports.decide.shifts import (
     CARRIER,
+    EXPLAINS,
     Fields,
+    Shift,
     Values,
     are_rivals,
     build_unscored_cell,
@@ -21,12 +26,26 @@ from evals.reports.decide.shifts import (
     name_field,
     tally_fields,
 )
-from evals.reports.json_form import Share
-from evals.reports.phrases import format_signed, format_whole_percent
+from evals.reports.decide.version_effects import (
+    SIGNIFICANT,
+    Comparison,
+    Sides,
+    compare_versions,
+    describe_replay,
+)
+from evals.reports.json_form import Change, Count, Share, absent_if
+from evals.reports.phrases import format_points, format_signed, format_whole_percent, round_figure
 from evals.reports.section import NightData, Parts, Section, make_empty
 from evals.reports.sections import results
 from evals.reports.sections.changes import is_clear
 from evals.reports.sections.results import Mix, Result
+from evals.statistics import Effect
+
+VERSION_COLUMNS = re.compile(
+    r"\b(model|model_requested|provider|prompt_name|prompt_version|prompt_hash|git_commit|versions)\b",
+    re.IGNORECASE,
+)
+"""A slice by one of them is a version, not traffic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +58,41 @@ class ValueShare:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionChange:
+    """A version against another one in the same nights and slices (Mantel-Haenszel)."""
+
+    old: str
+    new: str
+    share: Share
+    """Of tonight's answers that the new version gave."""
+    nights: Count
+    """In which both ran."""
+    change: Change
+    """The new version's rate minus the old one's."""
+    low: Change
+    """Lower end of its 95% interval."""
+    high: Change
+    """Upper end of the same."""
+    p: Share
+    """Two-sided, adjusted for the night's other comparisons (Holm)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """One candidate cause of a change."""
 
     dimension: str
     evaluator: str
     cause: str
-    """A provenance field, `evaluator`, `mix` (of the traffic), or `unknown`."""
+    """A provenance field, `evaluator`, `mix` (of the traffic), `slice` (new), or `unknown`."""
     before: tuple[ValueShare, ...]
     """Its most frequent values on the baseline's nights."""
     after: tuple[ValueShare, ...]
     """The same of this night."""
     words: str
     """The cause with its evidence."""
+    same_night: VersionChange | None = absent_if(None)
+    """Only where two versions ran in the same nights and the newer one is worse beyond chance."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -71,6 +112,10 @@ class Facts:
     traces: tuple[TraceCount, ...]
     """This night's traces by the values of provenance fields."""
     earlier_traces: tuple[TraceCount, ...]
+    strata: tuple[StratumCount, ...] = ()
+    """Of this night and of the baseline's."""
+    members: tuple[Rate, ...] = ()
+    """This night's rates of slices by value that no earlier night had."""
 
 
 def collect(night: NightData) -> Facts:
@@ -80,6 +125,7 @@ def collect(night: NightData) -> Facts:
         *night.read_rows_before("rpt_cause_rates"),
         *night.read_rows_tonight("rpt_cause_rates"),
     ]
+    strata = [*night.read_rows_before("rpt_strata"), *night.read_rows_tonight("rpt_strata")]
     return Facts(
         date=night.date,
         history=tuple(
@@ -88,27 +134,139 @@ def collect(night: NightData) -> Facts:
         rates=tuple(read_rows(CauseRate, rates)),
         traces=tuple(read_rows(TraceCount, night.read_rows_tonight("rpt_provenance"))),
         earlier_traces=tuple(read_rows(TraceCount, night.read_rows_before("rpt_provenance"))),
+        strata=tuple(read_rows(StratumCount, strata)),
+        members=tuple(list_new_members(night, history)),
     )
 
 
+def list_new_members(night: NightData, history: Sequence[Rate]) -> list[Rate]:
+    """Lists tonight's rates of new values of the catalog's slices, except of versions."""
+    names = {one.slice for one in night.slices if one.by and not VERSION_COLUMNS.search(one.by)}
+    past = {row.slice for row in history if row.n}
+    known = {slice.partition("=")[0] for slice in past}
+    return [
+        row
+        for row in read_rows(Rate, night.read_rows_tonight("rpt_rates"))
+        if row.slice not in past and row.slice.partition("=")[0] in names & known
+    ]
+
+
 def build(facts: Facts, parts: Parts) -> tuple[Cause, ...]:
-    """Finds the candidate causes of each clear change, and evaluators that changed themselves."""
-    causes = list[Cause]()
-    for row in parts[results.SECTION]:
-        if not row.is_whole:
-            continue
+    """Finds the candidate causes of each clear change, and evaluators that changed themselves.
+
+    A version that is worse than another one of the same night is one without any change, too.
+    """
+    rows, causes = [row for row in parts[results.SECTION] if row.is_whole], list[Cause]()
+    compared = compare_measured(rows, facts)
+    for row in rows:
         past = [r for r in facts.history if r.identity[:2] == row.key and r.scored]
         own_dates = {r.date for r in past if r.identity == row.identity}
+        found = list[Cause]()
         if row.mix:
-            causes.append(blame_mix(row, row.mix))
+            found.append(blame_mix(row, row.mix))
+        own = [one for one in compared if one.identity == row.identity]
         if is_clear(row) and not is_explained_by_mix(row):
-            causes += explain_change(row, *tally_sides(facts, row, own_dates))
+            found += explain_row(row, facts, own_dates, own)
         elif past and not own_dates and row.n:
             versions = Counter[str]()
             for r in past:
                 versions[r.evaluator_version] += r.scored
-            causes.append(blame_evaluator(row, versions))
+            found.append(blame_evaluator(row, versions))
+        causes += add_comparisons(row, found, own)
     return tuple(causes)
+
+
+def compare_measured(rows: Sequence[Result], facts: Facts) -> list[Comparison]:
+    """Compares the versions of tonight by each row that decides and is measured."""
+    ratios = {
+        row.identity: measure_independent(row)
+        for row in rows
+        if row.decides and row.scored and row.verdict != "not measured"
+    }
+    return compare_versions(facts.strata, facts.date, ratios)
+
+
+def measure_independent(row: Result) -> float:
+    """Measures how many of a row's verdicts are independent, by the width of its interval."""
+    if row.rate is None or row.low is None or row.high is None:
+        return 1.0
+    return min(1.0, find_size(row.rate, row.high - row.low) / row.scored)
+
+
+def explain_row(
+    row: Result, facts: Facts, dates: set[date | None], compared: Sequence[Comparison]
+) -> list[Cause]:
+    """Finds the candidate causes of a row's change: new slices, then what changed beside it."""
+    members = [blame_member(row, one) for one in facts.members if is_cause(row, one)]
+    strata = [one for one in facts.strata if one.identity == row.identity]
+    sides = Sides(
+        [one for one in strata if one.date in dates],
+        [one for one in strata if one.date == facts.date],
+        compared,
+        measure_independent(row),
+    )
+    causes = explain_change(row, *tally_sides(facts, row, dates), sides)
+    return [*members, *(one for one in causes if one.cause != "unknown" or not members)]
+
+
+def is_cause(row: Result, member: Rate) -> bool:
+    """Whether a new slice carries a good part of a row's fall."""
+    if member.identity != row.identity or member.scored < LEAST or not row.change:
+        return False
+    rest = row.scored - member.scored
+    if row.change > 0 or not rest:
+        return False
+    gap = member.passed / member.scored - (row.passed - member.passed) / rest
+    return gap * member.scored / row.scored / row.change >= EXPLAINS
+
+
+def blame_member(row: Result, member: Rate) -> Cause:
+    """Returns a new slice as a cause."""
+    share = member.scored / row.scored
+    others = (row.passed - member.passed) / (row.scored - member.scored)
+    own, rest, part = map(format_whole_percent, (member.passed / member.scored, others, share))
+    text = f"{member.slice} is new: {part} of the answers, {own} of them passed, {rest} of others"
+    return Cause(*row.key, "slice", (), (ValueShare(member.slice, round(share, 6)),), text)
+
+
+def add_comparisons(
+    row: Result, found: Sequence[Cause], compared: Sequence[Comparison]
+) -> list[Cause]:
+    """Adds the versions that are worse than another one of the same night."""
+    causes = list(found)
+    for one in compared:
+        if one.p >= SIGNIFICANT or one.effect.value >= 0:
+            continue
+        cause = build_comparison(row, one)
+        same = [i for i, other in enumerate(causes) if other.cause == one.field]
+        if same:
+            old = causes[same[0]]
+            causes[same[0]] = replace(
+                old, words=f"{old.words}; {cause.words}", same_night=cause.same_night
+            )
+        else:
+            causes = [other for other in causes if other.cause != "unknown"] + [cause]
+    return causes
+
+
+def build_comparison(row: Result, one: Comparison) -> Cause:
+    """Returns a version that is worse than another one of the same night as a cause."""
+    effect, share = one.effect, format_whole_percent(one.share)
+    new, old = (value[:7] if one.field == CARRIER else value for value in (one.new, one.old))
+    nights = "the same night" if one.nights == 1 else f"the same {one.nights} nights"
+    text = (
+        f"{name_field(one.field)} {new} is {format_points(effect.value, effect.low, effect.high)} "
+        f"points against {old} in {nights} and slices, on {share} of tonight's answers"
+    )
+    figures = (effect.value, effect.low, effect.high, one.p)
+    change = VersionChange(
+        one.old, one.new, round_figure(one.share), one.nights, *map(round_figure, figures)
+    )
+    before, after = (
+        (ValueShare(value, round(part, 6)),)
+        for value, part in ((one.old, 1 - one.share), (one.new, one.share))
+    )
+    return Cause(*row.key, one.field, before, after, text, change)
 
 
 def tally_sides(facts: Facts, row: Result, dates: set[date | None]) -> tuple[Fields, Fields]:
@@ -127,22 +285,50 @@ def tally_sides(facts: Facts, row: Result, dates: set[date | None]) -> tuple[Fie
     return before, after
 
 
-def explain_change(row: Result, before: Fields, after: Fields) -> list[Cause]:
+def explain_change(row: Result, before: Fields, after: Fields, sides: Sides) -> list[Cause]:
     """Finds the candidate causes of one change; `unknown` where no recorded field changed."""
-    shifts = find_shifts(before, after, row.change or 0.0)
+    change = row.change or 0.0
+    met = find_shifts(before, after, change)
+    shifts = [shift for shift in met if not sides.exonerates(shift, change)]
     if not shifts:
         text = "nothing that is recorded changed; read the failing answers"
+        if met:
+            names = " and ".join(name_field(shift.field) for shift in met)
+            way = "fall" if change < 0 else "rise"
+            text = f"{names} changed and did not {way} with it; read the failing answers"
         return [Cause(*row.key, "unknown", (), (), text)]
+    separated = sides.separate(shifts)
+    if separated:
+        kept = [s for s in shifts if is_blamed(separated.get(s.field), change)]
+        shifts = kept or shifts
     return [
         Cause(
             *row.key,
             shift.field,
             build_value_shares(shift.before),
             build_value_shares(shift.after),
-            describe_shift(shift, [name_field(s.field) for s in shifts if are_rivals(shift, s)]),
+            describe_cause(shift, shifts, separated),
         )
         for shift in shifts
     ]
+
+
+def is_blamed(effect: Effect | None, change: float) -> bool:
+    """Whether a version moved the rate the same way as the change, as far as is known."""
+    return effect is None or effect.value * change > 0
+
+
+def describe_cause(
+    shift: Shift, shifts: Sequence[Shift], separated: Mapping[str, Effect] | None
+) -> str:
+    """Describes a shift, by itself where answers tell it apart from what changed with it."""
+    effect = separated.get(shift.field) if separated else None
+    if effect is not None:
+        points = format_points(effect.value, effect.low, effect.high)
+        return f"{describe_shift(shift, ())}; by itself {points} points, the others unchanged"
+    rivals = [one for one in shifts if are_rivals(shift, one)]
+    text = describe_shift(shift, [name_field(one.field) for one in rivals])
+    return text + "".join(f"; {describe_replay(shift, one)}" for one in rivals[:1])
 
 
 def is_explained_by_mix(row: Result) -> bool:
