@@ -162,11 +162,13 @@ class Sides(NamedTuple):
     """How many of the rows are independent."""
 
     def exonerates(self, shift: Shift, change: float) -> bool:
-        """Whether the answers of a version did not move as the rate did.
+        """Whether the answers of a version did not fall as the rate did; False of a rise.
 
         Its rate did not move the same way as that of the version before it; or the comparison
         within tonight shows none of the change, or excludes that it did half of it.
         """
+        if change >= 0:
+            return False
         old, new = shift.before.get(shift.top_loss), shift.after.get(shift.top_gain)
         moved = self.measure_move(shift)
         if moved is None and old and new and old.rate is not None and new.rate is not None:

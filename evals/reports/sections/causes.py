@@ -294,8 +294,7 @@ def explain_change(row: Result, before: Fields, after: Fields, sides: Sides) -> 
         text = "nothing that is recorded changed; read the failing answers"
         if met:
             names = " and ".join(name_field(shift.field) for shift in met)
-            way = "fall" if change < 0 else "rise"
-            text = f"{names} changed and did not {way} with it; read the failing answers"
+            text = f"{names} changed and did not fall with it; read the failing answers"
         return [Cause(*row.key, "unknown", (), (), text)]
     separated = sides.separate(shifts)
     if separated:
