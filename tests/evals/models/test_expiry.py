@@ -181,7 +181,9 @@ def test_openai_s_list_is_read_once_a_day(
         server.ServerReply(200, b'{"models": [{"name": "m-1", "model": "m-1"}]}'),
         server.ServerReply(200, b'{"data": []}' + b" " * 2**24),
         server.ServerReply(
-            200, gzip.compress(b'{"data": []}' + b" " * 2**27, 1), {"Content-Encoding": "gzip"}
+            200,
+            gzip.compress(b'{"data": []}' + b" " * 2**27, 1, mtime=0),
+            {"Content-Encoding": "gzip"},
         ),
     ],
     ids=lambda reply: repr(reply.body[:30]),
