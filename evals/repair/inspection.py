@@ -71,8 +71,8 @@ DOCUMENTS: Mapping[str, Read] = {
     "blessed_baselines.json": lambda lake, name: blessed_baselines.read_baselines(lake),
     "incident_decisions.json": lambda lake, name: incident_decisions.read_every_decision(lake),
     "topic_models": topic_models.read_model,
-    tombstones.NAME: lambda lake, name: lake.read_document(name, tombstones.parse_tombstones),
-    tombstones.COPY: lambda lake, name: lake.read_document(name, tombstones.parse_tombstones),
+    tombstones.NAME: tombstones.read_one,
+    tombstones.COPY: tombstones.read_one,
     "schema.json": lambda lake, name: lake.is_open(),
     "batches": lambda lake, name: batch_jobs.read_job(lake, Path(name).stem),
 }

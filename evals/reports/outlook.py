@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
+from evals.evaluators.registry import needs_alignment
 from evals.reports.phrases import format_day, format_percent
 from evals.reports.report import Report
 from evals.reports.sections import accounting, cost, provenance, results
@@ -87,7 +88,7 @@ def sum_spending(reports: Iterable[Report]) -> Spending:
         calls += paid.calls
         is_complete &= paid.usd is not None and not paid.unpriced
         for row in report[results.SECTION]:
-            if row.is_whole and row.kind == "judge":
+            if row.is_whole and needs_alignment(row.kind):
                 verdicts = row.passed + row.failed
                 scored += verdicts
                 wanted += verdicts + row.errored + (row.unsampled or 0) + row.pending

@@ -126,7 +126,7 @@ def check_settings(settings: Settings, *, online: bool) -> list[Finding]:
         *check_failed_calls(lake, catalog),
         *(Finding(*finding) for finding in check_stored_labels(lake, catalog, datetime.now(UTC))),
         *check_rows(lake, catalog),
-        *(Finding("warn", "gold", words) for words in describe_ambiguous(lake, catalog)),
+        *check_gold(lake, catalog),
     ]
 
 
@@ -196,6 +196,12 @@ def check_nights(lake: Lake, catalog: Catalog) -> list[Finding]:
     """Each outage of an application: nights that were due and have no report."""
     missing = find_missing_nights(lake, catalog, datetime.now(UTC))
     return [Finding("warn", f"nights of {m.app}", m.describe()) for m in group_outages(missing)]
+
+
+def check_gold(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
+    """Names rows of gold that redaction makes alike; before the first run no key redacts yet."""
+    if lake.is_open():
+        yield from (Finding("warn", "gold", words) for words in describe_ambiguous(lake, catalog))
 
 
 def check_digest(lake: Lake, catalog: Catalog) -> Iterator[Finding]:

@@ -132,7 +132,10 @@ def test_an_outage_and_its_repair_are_two_versions_of_the_night(
 def test_a_late_trace_is_scored_under_its_own_nights_lock(
     copied: Callable[[], Team], judge: Judge
 ) -> None:
-    """It opens its night alone, and is judged as that night was, whatever the catalog says now."""
+    """It opens its night alone, and is judged as that night was, whatever the catalog says now.
+
+    Later nights are compared with it: their reports follow, without an evaluation.
+    """
     team, night, before = copied(), NIGHTS[3], judge.count_calls()
     reports_before, old = team.read_reports(), team.report(night, "helpdesk")
     team.edit("judges/polite.yaml", system="A prompt of another day.")
@@ -153,5 +156,6 @@ def test_a_late_trace_is_scored_under_its_own_nights_lock(
     ]
     assert versions[0] == versions[1]
     fresh = set(team.read_reports()) - set(reports_before)
-    assert fresh == {f"{night}/helpdesk/{new['version']}"}
+    assert min(fresh) == f"{night}/helpdesk/{new['version']}"
+    assert all(name.split("/")[1] == "helpdesk" for name in fresh)
     assert reports_before.items() <= team.read_reports().items()

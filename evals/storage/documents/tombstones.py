@@ -57,6 +57,15 @@ def read_tombstones(lake: Lake) -> Tombstones:
     return found or Tombstones()
 
 
+def read_one(lake: Lake, name: str) -> Tombstones | None:
+    """Reads the document or its copy, by its name; None if missing.
+
+    Raises:
+        DamagedFileError: it is damaged.
+    """
+    return lake.read_document(name, parse_tombstones)
+
+
 def mend_tombstones(lake: Lake) -> None:
     """Writes the document again from its copy, or the copy from the document."""
     tombstones = read_tombstones(lake)

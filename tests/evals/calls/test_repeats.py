@@ -21,7 +21,7 @@ from evals.runs import night_locks
 from evals.runs import noise as noises
 from evals.runs.plan import PlanScope, plan_nights
 from evals.specs import load_catalog
-from evals.statistics import wilson_interval
+from evals.statistics import Proportion, effective_n, wilson_interval
 from evals.storage import night_state
 from evals.worklist.night_contents import NightTraces
 from evals.worklist.worklist import build_worklist
@@ -127,7 +127,8 @@ def test_an_error_among_repeats_is_not_a_flip(tmp_path: Path, server: Server) ->
     assert (noise["repeats"], noise["contents"], noise["n"]) == (3, 5, 10)
     assert (noise["flips"], noise["errors"], noise["missing"]) == (5, 2, 0)
     assert noise["rate"] == 0.5
-    assert (noise["low"], noise["high"]) == pytest.approx(tuple(wilson_interval(5, 10)))
+    clustered = Proportion(5, 10, effective_n(5, 10, clusters=5, session_ss=0.0))
+    assert (noise["low"], noise["high"]) == pytest.approx(clustered.interval())
 
 
 def test_answers_of_one_content_widen_the_interval(tmp_path: Path) -> None:

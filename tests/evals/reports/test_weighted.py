@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from evals.reports.decide.measurements import Measurement, measure_night
 from evals.reports.decide.rows import CauseRate, read_rows
 from evals.reports.decide.shifts import Cell, Fields, tally_fields
+from evals.reports.decide.version_effects import Sides
 from evals.reports.pages.night import render_night
 from evals.reports.pooling import PooledResult, pool_reports
 from evals.reports.report import load_schema
@@ -313,14 +314,17 @@ FALLEN = replace(
 )
 
 
+NO_STRATA = Sides((), (), (), 1.0)
+
+
 def test_a_cause_is_a_change_of_all_traces_and_not_of_the_sample() -> None:
     """A model that is sampled ten times as densely has not gained a share."""
     before = tally_side([build_cause_row("a", 90, 10, 0.1), build_cause_row("b", 8, 2, 0.1)])
     closely = tally_side([build_cause_row("a", 90, 10, 0.1), build_cause_row("b", 80, 20, 1.0)])
-    (unknown,) = causes.explain_change(FALLEN, before, closely)
+    (unknown,) = causes.explain_change(FALLEN, before, closely, NO_STRATA)
     assert unknown.cause == "unknown"
     raw = [build_cause_row("a", 90, 10, 1.0), build_cause_row("b", 80, 20, 1.0)]
-    (result,) = causes.explain_change(FALLEN, before, tally_side(raw))
+    (result,) = causes.explain_change(FALLEN, before, tally_side(raw), NO_STRATA)
     assert result.cause == "model"
     assert [(value.value, value.share) for value in result.after] == [("a", 0.5), ("b", 0.5)]
 
@@ -329,7 +333,7 @@ def test_the_rates_beside_a_cause_are_those_of_all_traces() -> None:
     """They are so where half of a new value is sampled ten times as densely."""
     before = tally_side([build_cause_row("a", 80, 20, 1.0)])
     rows = [build_cause_row("b", 90, 10, 1.0), build_cause_row("b", 5, 5, 0.1)]
-    (result,) = causes.explain_change(FALLEN, before, tally_side(rows))
+    (result,) = causes.explain_change(FALLEN, before, tally_side(rows), NO_STRATA)
     assert "70% (n 110) under the new" in result.words
 
 
