@@ -137,15 +137,16 @@ class CallPlan:
 
     def build_answer(self, question: Question, reply: models.Reply) -> Answer:
         """Builds the ledger row of a reply, with secrets and personal data removed."""
-        return build_answer(self.describe_call(question), self.pin, reply)
+        return build_answer(self.describe_call(question, reply), self.pin, reply)
 
     def build_failure(self, question: Question, error: models.ModelError) -> Answer:
         """Builds the ledger row of a call that gave no answer, with what it cost."""
-        return build_failure(self.describe_call(question), self.pin, error)
+        return build_failure(self.describe_call(question, error.reply), self.pin, error)
 
-    def describe_call(self, question: Question) -> AskedCall:
-        """Describes the call that asks a question."""
-        evaluator = self.work.evaluator
+    def describe_call(self, question: Question, reply: models.Reply | None) -> AskedCall:
+        """Describes the call that asked a question; at its most where its reply has no usage."""
+        evaluator, is_bound = self.work.evaluator, reply is not None and not reply.has_usage
+        want = WantedAnswer(question.key, question.attempts)
         return AskedCall(
             content_key=question.key,
             answer_version=evaluator.answer_version or "",
@@ -155,7 +156,7 @@ class CallPlan:
             attempts=question.attempts + 1,
             chars=question.chars,
             route=self.route,
-            most_usd=self.max_cost(WantedAnswer(question.key, question.attempts)),
+            most_usd=self.max_cost(want) if is_bound else 0.0,
         )
 
     def save_answer(self, answer: Answer) -> None:
