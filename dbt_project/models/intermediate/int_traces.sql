@@ -38,7 +38,6 @@ select
     requests.topic_since,
     requests.topic_models,
     requests.topic_gap,
-    requests.topic_gap,
     coalesce(requests.refused, false) as refused,
     coalesce(requests.apologised, false) as apologised,
     coalesce(requests.repeated, false) as repeated,
