@@ -18,7 +18,7 @@ from evals.specs import ModelPin
 
 YEAR = 365.25
 NEVER = 365 * 30
-"""Days beyond which a trend says nothing."""
+"""Days beyond which a trend predicts nothing."""
 
 
 class Spending(NamedTuple):

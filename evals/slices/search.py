@@ -71,7 +71,7 @@ class Rows:
     sessions: Ints
     is_held_out: Bools
     weights: Floats | None = None
-    """The traces that each row stands for; None where it is as many for each."""
+    """The traces that each row represents; None where it is as many for each."""
 
     def select_group(self, group: Group) -> Bools:
         """Returns which rows are in a slice."""

@@ -1,6 +1,6 @@
 """The checksums of a Parquet file: of its content, and of its footer, which has no other.
 
-They are in the gap before the footer, where no reader looks: a footer tells where its pages are.
+They are in the gap before the footer, where no reader looks: a footer lists where its pages are.
 Files of older versions have none. The pages of a file have checksums of their own, which Arrow
 verifies as it reads them; those of their headers are in none but these.
 """

@@ -1,6 +1,6 @@
 """Untrusted text in Markdown: no name, id or sentence can become markup, a link or a mention.
 
-What a report says is in `night_markdown`.
+A report as text is in `night_markdown`.
 """
 
 from __future__ import annotations

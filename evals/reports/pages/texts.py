@@ -20,7 +20,7 @@ SOURCE_KEY = re.compile(
 """Keys of metadata under which systems keep the address of a trace."""
 LONGEST_URL = 2000
 ESCAPED, TORN = re.compile("‹U\\+[0-9A-F]{4,6}›"), re.compile("‹(U(\\+[0-9A-F]{0,6})?)?$")
-"""What stands for a hidden character, and a part of it at the end of a text."""
+"""The spelling of a hidden character, and a part of it at the end of a text."""
 
 
 class CutText(NamedTuple):

@@ -117,7 +117,7 @@ def test_a_name_that_is_not_plain_has_no_page_of_its_name(name: str) -> None:
 
 
 def test_an_evaluator_begins_with_how_far_people_agree_with_it() -> None:
-    """Its first line counts agreement and says whether it decides."""
+    """Its first line counts agreement and states whether it decides."""
     row = {"dimension": "tone", "evaluator": "polite", "evaluator_version": "0" * 16, "n": 50,
            "tp": 20, "fn": 5, "fp": 15, "tn": 10, "tpr": 0.8, "tpr_low": 0.6, "tpr_high": 0.92,
            "tnr": 0.4, "tnr_low": 0.2, "tnr_high": 0.6, "usable": False}  # fmt: skip
@@ -166,7 +166,7 @@ def test_the_day_on_which_everything_fits_the_budget(
 
 
 def test_a_home_without_judges_has_a_page_of_costs() -> None:
-    """It says that nothing was judged, and foresees nothing."""
+    """It states that nothing was judged, and foresees nothing."""
     for reports in ([], [bodies.typed(bodies.night())]):
         page = render_cost(reports, {}, 10.0)
         assert "No answer was judged by a model" in read_heading(page)

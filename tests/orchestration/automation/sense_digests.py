@@ -33,11 +33,11 @@ if __name__ == "__main__":
     with dg.DagsterInstance.ephemeral() as instance:
         sensor = REPOSITORY.get_sensor_def("digests")
         with dg.build_sensor_context(instance=instance) as context:
-            said = [skip_reason(sensor(context)) for _ in range(2)]
+            reasons = [skip_reason(sensor(context)) for _ in range(2)]
         result = nightly.execute_in_process(instance=instance)
         event = result.get_run_success_event()
         status = dg.build_run_status_sensor_context(
             "heartbeat", event, instance, result.dagster_run
         )
-        said.append(skip_reason(REPOSITORY.get_sensor_def("heartbeat")(status)))
-    sys.stdout.write(json.dumps(said))
+        reasons.append(skip_reason(REPOSITORY.get_sensor_def("heartbeat")(status)))
+    sys.stdout.write(json.dumps(reasons))
