@@ -12,8 +12,9 @@ from datetime import date
 from evals.reports.json_form import absent_if
 from evals.reports.phrases import round_figure
 from evals.reports.report import Report
+from evals.reports.result_rows import Result, Weighted
 from evals.reports.sections import results
-from evals.reports.sections.results import Result, Weighted, build_weighted_rate
+from evals.reports.sections.results import build_weighted_rate
 from evals.statistics import Proportion, normal_quantile, pool_proportions
 
 

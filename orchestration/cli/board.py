@@ -20,8 +20,8 @@ from evals.reports.missing_nights import group_outages
 from evals.reports.pages.marks import VERDICT_MARKS, get_verdict
 from evals.reports.pooling import PooledResult
 from evals.reports.report import Report
+from evals.reports.result_rows import Result
 from evals.reports.sections import agreement, causes, errors, requests, results
-from evals.reports.sections.results import Result
 from evals.runs.plan import PlannedNight
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.missing_nights import MissingNight, read_missing_nights

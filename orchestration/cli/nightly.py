@@ -33,7 +33,7 @@ from orchestration.settings import Settings
 
 if TYPE_CHECKING:
     from evals.ingest.inbox import PassedOver
-    from evals.pipeline import Intake
+    from evals.intake import Intake
     from evals.specs import Catalog
     from evals.storage.lake import Lake
     from evals.storage.night_state import ProvisionalNight
@@ -114,6 +114,7 @@ def nightly(
       andon nightly --dry-run --probe 20
     """
     from evals import pipeline
+    from evals.intake import import_intake
     from evals.runs import night_locks
     from evals.storage import night_state
     from evals.storage.documents.inbox_files import read_inbox_files
@@ -126,9 +127,7 @@ def nightly(
         failures = pipeline.prepare_home(lake, cat, datetime.now(UTC))
         was_open = night_state.list_provisional_nights(lake)
         were_read = set(read_inbox_files(lake))
-        failures += pipeline.import_intake(
-            lake, cat, intake, datetime.now(UTC), listener, warnings.append
-        )
+        failures += import_intake(lake, cat, intake, datetime.now(UTC), listener, warnings.append)
         begun = nights.select(night_locks.list_begun_nights(lake, cat, datetime.now(UTC)))
         begun, lost = pipeline.leave_out_damaged(lake, cat, begun)
         failures = [*dict.fromkeys([*failures, *lost])]
@@ -209,7 +208,7 @@ def build_intake(
     assume_date: date | None, spread: tuple[date, date] | None, *, pull: bool
 ) -> Intake:
     """Builds the intake that the options describe, without inbox and labels."""
-    from evals.pipeline import Intake
+    from evals.intake import Intake
 
     if spread and assume_date:
         raise click.UsageError("--assume-date and --spread exclude each other; give one")

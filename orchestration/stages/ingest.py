@@ -12,6 +12,7 @@ import dagster as dg
 
 from evals import pipeline
 from evals.ingest.inbox import find_unread, list_inboxes, list_passed_over
+from evals.intake import Intake, add_labels, import_exports, pull_sources
 from evals.labels.label_files import LabelImport
 from evals.readable import make_name_readable
 from evals.specs import Catalog
@@ -109,9 +110,9 @@ def build_inbox_files(deployment: Deployment) -> dg.AssetsDefinition:
         failures: list[str] = []
         unread: list[str] = []
         if not is_intake_done(context.run.tags):
-            now, intake = datetime.now(UTC), pipeline.Intake(settings.inbox)
-            failures = pipeline.pull_sources(lake, catalog, now, Progress.report)
-            unread = pipeline.import_exports(lake, catalog, intake, now, Progress.report)
+            now, intake = datetime.now(UTC), Intake(settings.inbox)
+            failures = pull_sources(lake, catalog, now, Progress.report)
+            unread = import_exports(lake, catalog, intake, now, Progress.report)
         rows = sorted(read_inbox_files(lake).values(), key=lambda row: row.name)
         yield dg.MaterializeResult(
             metadata={**describe_files(rows), **describe_rows(lake, catalog)}
@@ -213,9 +214,7 @@ def build_labels(deployment: Deployment) -> dg.AssetsDefinition:
         """One row per trace × dimension × annotator: the verdict of a person or another judge."""
         lake, files = settings.open_lake(), list[LabelImport]()
         if not is_intake_done(context.run.tags):
-            files = pipeline.add_labels(
-                lake, settings.load_catalog(), settings.labels, datetime.now(UTC)
-            )
+            files = add_labels(lake, settings.load_catalog(), settings.labels, datetime.now(UTC))
         for line in (line for file in files for line in file.describe_refused()):
             context.log.warning("label refused: %s", line)
         kinds = Counter(label.annotator_kind for label in read_labels(lake))

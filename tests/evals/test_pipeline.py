@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from evals.pipeline import Intake, claim_home, import_exports, keep_demo_out
+from evals.intake import Intake, import_exports, keep_demo_out
+from evals.pipeline import claim_home
 from evals.specs import Catalog
 from evals.storage.documents.home_contents import OtherContents, read_contents
 from evals.storage.documents.inbox_files import InboxFile, add_inbox_files, read_inbox_files

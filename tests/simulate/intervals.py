@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evals.reports.decide.measurements import count_row, pool_rates, weigh_row
+from evals.reports.decide.rates import count_row, pool_rates, weigh_row
 from evals.reports.decide.rows import Rate
 from evals.statistics import Proportion
 from evals.worklist.sampling import compute_reached

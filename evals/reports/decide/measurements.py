@@ -6,13 +6,14 @@ Verdicts and their reasons are in `verdicts`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
-from evals.evaluators.registry import is_recorded, needs_alignment
-from evals.reports.decide.blessed import Blessed, BlessedRate, compare_with_blessed
-from evals.reports.decide.coverage import find_needed, is_measured
+from evals.evaluators.registry import is_recorded
+from evals.reports.decide.blessed import BlessedRate, compare_with_blessed
+from evals.reports.decide.coverage import is_measured
+from evals.reports.decide.evidence import Evidence
 from evals.reports.decide.judge_labels import JudgeLabels, pool_labels
 from evals.reports.decide.labelling import (
     Key,
@@ -22,90 +23,26 @@ from evals.reports.decide.labelling import (
     widen_difference,
 )
 from evals.reports.decide.mixes import MixShift, measure_mix, standardise, tally_strata
+from evals.reports.decide.rates import (
+    count_row,
+    count_scored,
+    estimate_rate,
+    is_aligned,
+    pool_rates,
+)
 from evals.reports.decide.resistance import Resistance, measure_resistances
 from evals.reports.decide.rows import (
-    Canary,
     Covered,
     Identity,
-    Labelled,
     Rate,
-    StratumCount,
 )
-from evals.specs import App, Attacks, DefaultDimension, Dimension, Evaluator, Gate
+from evals.specs import DefaultDimension, Dimension, Gate
 from evals.statistics import (
     Difference,
     Estimate,
     Proportion,
-    Weights,
     compare_rates,
-    effective_n,
-    pool_proportions,
-    weigh_proportion,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """The data that the rows of a report are decided from."""
-
-    date: date
-    app: App
-    rates: Sequence[Rate]
-    """Of this night."""
-    history: Sequence[Rate]
-    """Of the nights in the baseline window."""
-    dimensions: Mapping[str, Dimension]
-    """In the suite's order, which is the report's."""
-    evaluators: Sequence[Evaluator]
-    agreement: Sequence[Labelled]
-    """Every row counts, whatever its night."""
-    coverage: Sequence[Covered]
-    """Of this night."""
-    canaries: Sequence[Canary]
-    attacks: Attacks
-    coverage_before: Sequence[Covered] = ()
-    """Of the nights in the baseline window."""
-    blessed: Blessed | None = None
-    """The report that a person named as the baseline."""
-    strata: Sequence[StratumCount] = ()
-    """Of this night and of the nights in the baseline window."""
-
-    def find_gate(self, row: Rate) -> Gate:
-        """Finds the gate of a row: its slice's margin, its dimension's, or the application's."""
-        dimension, gate = self.dimensions.get(row.dimension), self.app.gate
-        own = dimension.slices.get(row.slice) if dimension else None
-        drop = (own and own.max_drop) or (dimension and dimension.max_drop)
-        return gate.model_copy(update={"max_drop": drop}) if drop else gate
-
-    def find_gates(self, rows: Iterable[Rate]) -> dict[Rate, Gate]:
-        """Finds the gate of each row, its margin on the scale of its evaluator.
-
-        A true drop is a smaller one of a judge's rate: by TPR + TNR - 1 of its labels.
-        """
-        labels, gates = pool_labels(self.agreement), dict[Rate, Gate]()
-        for row in rows:
-            own, gate = labels.get(row.identity), self.find_gate(row)
-            if own and own.scale < 1 and is_aligned(row, own):
-                gate = gate.model_copy(update={"max_drop": gate.max_drop * own.scale})
-            gates[row] = gate
-        return gates
-
-    def find_needed(self, row: Rate) -> float:
-        """Finds the share of answers that has to be judged for a row to be measured."""
-        return find_needed(row, self.dimensions.get(row.dimension), self.app.gate)
-
-    def list_past_wholes(self) -> list[Rate]:
-        """Returns the earlier nights' rates over all traces."""
-        return [
-            row
-            for row in self.history
-            if row.slice == "all" and row.date is not None and row.date < self.date
-        ]
-
-    def count_pending(self) -> dict[tuple[date | None, Identity], int]:
-        """Counts the answers that nights await from batches, by night and evaluator."""
-        tonight = {(self.date, row.identity): row.pending for row in self.coverage}
-        return {(row.date, row.identity): row.pending for row in self.coverage_before} | tonight
 
 
 class Baseline(NamedTuple):
@@ -333,28 +270,10 @@ def build_empty_rows(night: Evidence) -> Iterable[Rate]:
             yield Rate(*identity, evaluator.kind, "all", 0, 0, 0, 0, 0)
 
 
-def count_scored(rows: Iterable[Rate]) -> int:
-    """Counts rows with a verdict."""
-    return sum(row.scored for row in rows)
-
-
-def count_row(row: Rate) -> Proportion:
-    """Returns a row's rate by its counts, with the effective size of its sessions."""
-    size = effective_n(row.passed, row.scored, row.sessions, row.session_ss, row.session_squares)
-    return Proportion(row.passed, row.scored, size)
-
-
 def measure_night_resistances(night: Evidence) -> dict[Identity, Resistance]:
     """Measures the resistance of each judge of the night."""
     limit, each = night.attacks.max_success, night.attacks.each
     return measure_resistances(night.canaries, night.evaluators, limit, each)
-
-
-def is_aligned(row: Rate, labels: JudgeLabels | None) -> bool | None:
-    """Whether the evaluator agrees with people; None where that is not needed."""
-    if needs_alignment(row.kind) or (is_recorded(row.kind) and not is_from_people(row)):
-        return bool(labels and labels.is_aligned)
-    return None
 
 
 def may_decide(
@@ -373,38 +292,3 @@ def may_decide(
     is_default = isinstance(dimension, DefaultDimension)
     named = is_default or not gate.dimensions or row.dimension in gate.dimensions
     return named and (dimension is None or dimension.gate)
-
-
-def pool_rates(rows: Sequence[Rate]) -> Proportion:
-    """Pools nights as rates over all traces, weighted where a night was sampled unequally."""
-    nights = [weigh_row(row) if row.is_weighted else count_row(row) for row in rows]
-    return nights[0] if len(nights) == 1 else pool_proportions(nights)
-
-
-def weigh_row(row: Rate) -> Proportion:
-    """Returns a row's rate with each trace weighted by its inverse inclusion probability."""
-    total, squares = row.scored_weight, row.scored_weight_squares
-    weights = Weights(total, squares) if total and squares else None
-    if row.weighted_rate is None or not row.scored:
-        return replace(count_row(row), weights=weights)
-    return weigh_proportion(
-        row.weighted_rate,
-        row.weighted_variance,
-        row.scored,
-        row.sessions,
-        weights,
-        row.session_squares,
-    )
-
-
-def estimate_rate(
-    row: Rate, rate: Proportion, labels: JudgeLabels | None, night: date
-) -> tuple[Estimate | None, str]:
-    """Estimates the rate, corrected by labels where needed, and returns the estimator's name."""
-    if not rate.n:
-        return None, "none"
-    if is_aligned(row, labels) is None:
-        return Estimate(rate.rate, *rate.interval()), "weighted" if row.is_weighted else "raw"
-    if labels is None or row.slice != "all":
-        return None, "none"
-    return labels.estimate(rate, night)

@@ -14,17 +14,13 @@ import numpy as np
 
 from evals.evaluators.registry import is_recorded
 from evals.reports.decide.coverage import is_measured
+from evals.reports.decide.evidence import Evidence
 from evals.reports.decide.falls import ONE_SIDED, Key
 from evals.reports.decide.incidents import Decision, History, Replayed, SeriesNight
 from evals.reports.decide.judge_labels import pool_labels
-from evals.reports.decide.measurements import (
-    Evidence,
-    is_aligned,
-    may_decide,
-    measure_night_resistances,
-    pool_rates,
-)
+from evals.reports.decide.measurements import may_decide, measure_night_resistances
 from evals.reports.decide.mixes import compute_offsets
+from evals.reports.decide.rates import is_aligned, pool_rates
 from evals.reports.decide.rows import Rate, StratumCount
 from evals.statistics import series
 

@@ -24,9 +24,9 @@ from evals.reports.pages.incident import STATES, Reported, locate_incident
 from evals.reports.pages.marks import VERDICT_MARKS, get_verdict, locate_page
 from evals.reports.phrases import count_in_words, join_names
 from evals.reports.report import Report
+from evals.reports.result_rows import Result
 from evals.reports.sections import provenance, results
 from evals.reports.sections.provenance import Pin
-from evals.reports.sections.results import Result
 from evals.storage.documents.failed_sources import FailedSource
 from evals.storage.documents.missing_nights import MissingNight
 

@@ -11,9 +11,9 @@ from evals.reports.pages.answers import name_list
 from evals.reports.pages.marks import locate_page
 from evals.reports.phrases import format_day, format_percent, format_points
 from evals.reports.report import Report
+from evals.reports.result_rows import Result
 from evals.reports.sections import causes, incidents, results, slices
 from evals.reports.sections.incidents import Involved
-from evals.reports.sections.results import Result
 from evals.reports.sections.slices import WorseSlice
 from evals.storage.answer_pages import LISTS
 

@@ -18,9 +18,9 @@ from evals.reports.pages.environment import load_environment
 from evals.reports.pages.marks import locate_page
 from evals.reports.phrases import format_percent
 from evals.reports.report import Report
+from evals.reports.result_rows import Result
 from evals.reports.sections import agreement, attacks, provenance, results
 from evals.reports.sections.agreement import Agreed
-from evals.reports.sections.results import Result
 from evals.storage.answer_pages import LISTS
 
 FOLDER = "evaluators"

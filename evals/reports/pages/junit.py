@@ -14,8 +14,8 @@ from evals.readable import escape_char, make_readable
 from evals.reports.conclusion import Outcome
 from evals.reports.decide.coverage import has_outage
 from evals.reports.report import Report
+from evals.reports.result_rows import Result
 from evals.reports.sections import incidents, results
-from evals.reports.sections.results import Result
 
 NO_CHARACTER = re.compile("[\ufffe\uffff]")
 """What XML forbids beside what `make_readable` escapes."""

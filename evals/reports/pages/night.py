@@ -30,6 +30,7 @@ from evals.reports.pages.environment import TEMPLATES, load_environment
 from evals.reports.pages.incident import locate_incident
 from evals.reports.pages.marks import VERDICT_MARKS, get_verdict, locate_page
 from evals.reports.report import Report
+from evals.reports.result_rows import Result
 from evals.reports.sections import (
     accounting,
     causes,
@@ -42,7 +43,6 @@ from evals.reports.sections import (
 )
 from evals.reports.sections.causes import Cause
 from evals.reports.sections.changes import Change
-from evals.reports.sections.results import Result
 from evals.reports.versions import NightVersion
 from evals.storage.answer_pages import LISTS, TRACES, name_trace_page
 from evals.storage.report_files import REDACTION_MARKS

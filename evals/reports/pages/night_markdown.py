@@ -12,11 +12,11 @@ from evals.reports import phrases
 from evals.reports.pages.markdown_text import build_table, quote_code, quote_command, quote_prose
 from evals.reports.pages.marks import VERDICT_MARKS, get_verdict
 from evals.reports.report import Report
+from evals.reports.result_rows import Result
 from evals.reports.sections import alarms, causes, changes, errors, examples, incidents, settings
 from evals.reports.sections import results as results_section
 from evals.reports.sections import slices as slices_section
 from evals.reports.sections.incidents import IncidentRow
-from evals.reports.sections.results import Result
 from evals.reports.sections.slices import WorseSlice
 from evals.storage.report_files import REDACTION_MARKS
 

@@ -35,10 +35,10 @@ from evals.reports.decide.version_effects import (
 )
 from evals.reports.json_form import Change, Count, Share, absent_if
 from evals.reports.phrases import format_points, format_signed, format_whole_percent, round_figure
+from evals.reports.result_rows import Mix, Result
 from evals.reports.section import NightData, Parts, Section, make_empty
 from evals.reports.sections import results
 from evals.reports.sections.changes import is_clear
-from evals.reports.sections.results import Mix, Result
 from evals.statistics import Effect
 
 VERSION_COLUMNS = re.compile(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from evals.reports.decide.verdicts import Word
 from evals.reports.json_form import Change as Difference
 from evals.reports.json_form import Share, absent_if
+from evals.reports.result_rows import Result
 from evals.reports.section import NightData, Parts, Section, make_empty
 from evals.reports.sections import results
-from evals.reports.sections.results import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

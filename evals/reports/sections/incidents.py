@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
+from evals.reports.decide.evidence import Evidence
 from evals.reports.decide.falls import WHOLE, Fall
 from evals.reports.decide.incidents import (
     Action,
@@ -17,7 +18,6 @@ from evals.reports.decide.incidents import (
     State,
     replay_nights,
 )
-from evals.reports.decide.measurements import Evidence
 from evals.reports.decide.nightly_series import build_history, describe_series, find_rate
 from evals.reports.decide.rows import Canary, Covered, Labelled, Rate, StratumCount, read_rows
 from evals.reports.json_form import Change, Count, Share, absent_if

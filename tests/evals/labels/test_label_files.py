@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from evals import pipeline
 from evals.evaluators.gold import GoldAndLabels, digest_answer
+from evals.intake import Intake, import_intake
 from evals.labels import label_files, review_queue
 from evals.labels.mapped_labels import map_labels
 from evals.labels.stored_checks import check_stored_labels
@@ -369,10 +369,10 @@ def test_a_night_warns_of_refused_rows_until_they_are_mended(lake: Lake, tmp_pat
     """The first rows are listed and the others counted, each time the file is read."""
     catalog, path = declare(tmp_path, TONE), tmp_path / "odd.jsonl"
     path.write_text("".join(json.dumps({**JUDGED, "verdict": f"w{n}"}) + "\n" for n in range(7)))
-    intake = pipeline.Intake(labels=(path,), pull=False)
+    intake = Intake(labels=(path,), pull=False)
     for _ in range(2):
         warnings: list[str] = []
-        assert not pipeline.import_intake(lake, catalog, intake, NOW, warn=warnings.append)
+        assert not import_intake(lake, catalog, intake, NOW, warn=warnings.append)
         assert warnings[0].startswith(
             f"label refused: {path}:1: `verdict` is 'w0'; right maps good"
         )

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 
 from evals import pipeline
+from evals.intake import Intake, import_exports
 from evals.labels.label_files import import_labels
 from evals.records import Answer
 from evals.runs import night_locks
@@ -87,7 +88,7 @@ def build_home(folder: Path) -> Home:
     ]
     write_lines(folder / "labels.jsonl", labels)
     lake, catalog = home.lake.open(), home.catalog
-    pipeline.import_exports(lake, catalog, pipeline.Intake(inbox=folder / "inbox"), NOW)
+    import_exports(lake, catalog, Intake(inbox=folder / "inbox"), NOW)
     import_labels(lake, catalog, folder / "labels.jsonl", NOW)
     pipeline.admit_nights(lake, catalog, NIGHTS, strict=True)
     for night in NIGHTS:

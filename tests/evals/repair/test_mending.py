@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from evals import pipeline
+from evals.intake import Intake, add_labels, import_exports
 from evals.repair.inspection import inspect_home
 from evals.reports.archive import read_current_reports
 from evals.storage import damage, night_state, parquet_files
@@ -84,8 +85,8 @@ def start_run(home: Home, caplog: pytest.LogCaptureFixture) -> RunStart:
     parquet_files.verify_file.cache_clear()
     lake, catalog = home.lake.open(), home.catalog
     lost = pipeline.prepare_home(lake, catalog, NOW)
-    intake = pipeline.Intake(inbox=home.folder / "inbox")
-    pipeline.import_exports(lake, catalog, intake, NOW)
+    intake = Intake(inbox=home.folder / "inbox")
+    import_exports(lake, catalog, intake, NOW)
     intact = pipeline.leave_out_damaged(lake, catalog, NIGHTS)
     rebuild_warehouse(lake)
     nights = [night.isoformat() for night in intact.nights]
@@ -239,7 +240,7 @@ def test_labels_whose_file_the_catalog_has_are_read_again(
     damage_file(find_file(home.lake, "labels/*.jsonl"), kind)
     started = start_run(home, caplog)
     assert started.lost == []
-    pipeline.add_labels(home.lake, home.catalog, (), NOW)
+    add_labels(home.lake, home.catalog, (), NOW)
     assert describe_home(home.lake) == before
 
 
