@@ -70,7 +70,7 @@ def list_causes(report: Report) -> Iterator[Line]:
 def list_incidents(report: Report) -> Iterator[Line]:
     """Yields the open incidents that decide."""
     for row in report[incidents.SECTION].list_open()[:SHOWN]:
-        fallen = join_names([rate.dimension or "all dimensions together" for rate in row.rates])
+        fallen = join_names([rate.name for rate in row.rates])
         since = format_day(row.first, "short")
         yield Line(f"Incident {row.name}: {make_plain(fallen)}, {row.state} since {since}", 2)
 

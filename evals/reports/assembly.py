@@ -26,7 +26,7 @@ from evals.storage import night_state
 from evals.storage.documents.accounts import Account
 from evals.storage.documents.batch_jobs import list_open_jobs
 from evals.storage.lake import Lake
-from evals.storage.marts import list_locked_files, read_whole_rates
+from evals.storage.marts import list_locked_files, read_rates_of
 from evals.storage.parquet_files import stream_rows
 from evals.storage.report_files import (
     write_markdown,
@@ -147,7 +147,7 @@ def mark_reported(
         provisional={**select_waiting(state.provisional, waiting), **open_until},
         waiting=tuple(sorted(waiting)),
         seen=seen,
-        rates=digest_rates(lake, night),
+        rates=digest_rates(lake, catalog, night),
         history=night_state.digest_histories(lake).get(night),
         open=has_retryable_errors(lake, night, waiting),
         failed=night_locks.find_failed_judges(lake, catalog, night),
@@ -155,13 +155,21 @@ def mark_reported(
     )
 
 
-def digest_rates(lake: Lake, night: date) -> str:
-    """Returns a digest of a night's rates that series are made of."""
-    rows = read_whole_rates(lake, [night])
+def digest_rates(lake: Lake, catalog: Catalog, night: date) -> str:
+    """Returns a digest of a night's rates that series are made of: the whole, declared slices."""
+    declared = {
+        (app.app, one.dimension, name)
+        for app in catalog.apps.values()
+        for one in catalog.dimensions_of(app)
+        for name in one.slices
+    }
+    names = ("all", *sorted({name for _, _, name in declared}))
+    rows = read_rates_of(lake, [night], names)
     series = [
         f"{row['app']} {rate!r}"
         for row, rate in zip(rows, read_rows(Rate, rows), strict=True)
         if not is_recorded(rate.kind)
+        and (rate.slice == "all" or (row["app"], rate.dimension, rate.slice) in declared)
     ]
     return digest(sorted(series))
 

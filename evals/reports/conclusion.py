@@ -62,7 +62,7 @@ def conclude_night(
 
 def describe_incident(row: IncidentRow) -> str:
     """Describes an incident of which no rate is measured as slipped tonight."""
-    names = [rate.dimension or "all dimensions together" for rate in row.rates]
+    names = [rate.name for rate in row.rates]
     text = f"{join_names(names)} since {format_day(row.first, 'short')}, {row.state}"
     return f"{text}; {CHANGED}" if row.needs_person else text
 

@@ -111,7 +111,11 @@ def describe_direction(before: GateSettings | None, after: GateSettings | None) 
     """Describes whether a gate was loosened or tightened; `changed` where it is not clear."""
     if before is None or after is None:
         return "changed"
-    looser = [after.max_drop - before.max_drop, before.alpha - after.alpha]
+    looser = [
+        after.max_drop - before.max_drop,
+        before.alpha - after.alpha,
+        after.min_answers - before.min_answers,
+    ]
     if before.dimensions != after.dimensions or before.baseline_nights != after.baseline_nights:
         return "changed"
     if all(one >= 0 for one in looser):

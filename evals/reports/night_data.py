@@ -40,7 +40,7 @@ from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.incident_decisions import read_decisions
 from evals.storage.lake import Lake
 from evals.storage.ledger import list_answer_files, select_intact
-from evals.storage.marts import list_locked_files, list_mart_files, read_mart, read_whole_rates
+from evals.storage.marts import list_locked_files, list_mart_files, read_mart, read_rates_of
 from evals.storage.parquet_files import stream_rows
 from evals.storage.queries import open_duckdb, read_parquet_files
 from evals.storage.refused_rows import count_unplaced
@@ -153,10 +153,14 @@ class StoredNight:
         nights = [self.date - timedelta(days=back) for back in range(RECENT - 1, -1, -1)]
         return self._read_rows(model, nights)
 
-    def read_rates_so_far(self) -> Sequence[Row]:
-        """Returns the rates of all traces of this night and of all nights before."""
+    def read_rates_so_far(self, slices: Sequence[str]) -> Sequence[Row]:
+        """Returns the rates of some slices of this night and of all nights before."""
         nights = [n for n in self.lake.list_nights("marts/rpt_rates") if n <= self.date]
-        return [row for row in read_whole_rates(self.lake, nights) if row["app"] == self.app.app]
+        return [
+            row
+            for row in read_rates_of(self.lake, nights, tuple(slices))
+            if row["app"] == self.app.app
+        ]
 
     def _read_rows(self, model: str, nights: Sequence[date]) -> list[Row]:
         key = (model, tuple(nights))
@@ -310,7 +314,7 @@ def search_slices_of(
 
     Verdicts that were recorded elsewhere, and dimensions that do not gate, are not searched.
     """
-    rates = read_whole_rates(lake, [night])
+    rates = read_rates_of(lake, [night], ("all",))
     scored = {
         Scored(row["dimension"], row["evaluator"], row["evaluator_version"])
         for row in rates

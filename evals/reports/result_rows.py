@@ -219,6 +219,11 @@ class Result:
         return (self.dimension, self.evaluator, self.evaluator_version)
 
     @property
+    def series(self) -> tuple[str, str, str]:
+        """Dimension, evaluator and slice."""
+        return (self.dimension, self.evaluator, self.slice)
+
+    @property
     def key(self) -> tuple[str, str]:
         """The dimension and evaluator of the row."""
         return (self.dimension, self.evaluator)

@@ -40,6 +40,12 @@ class Gate(Spec):
         description="the share of a night's sampled answers that an evaluator must have judged "
         "before its rate is measured; a dimension may set its own",
     )
+    min_answers: int = Field(
+        default=10,
+        ge=1,
+        description="the verdicts of a night that a target needs to decide; a dimension or slice "
+        "may set its own",
+    )
     blocking: bool = Field(
         default=False,
         description="whether a regressed last night fails Dagster's run at the asset `releases`, "

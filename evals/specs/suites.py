@@ -63,6 +63,9 @@ class SliceGate(Spec):
         lt=1,
         description="the smallest drop that matters; null: the dimension's",
     )
+    min_answers: int | None = Field(
+        default=None, ge=1, description="answers that its target needs; null: the dimension's"
+    )
 
 
 class Dimension(Spec):
@@ -77,6 +80,9 @@ class Dimension(Spec):
     target: float | None = Field(default=None, ge=0, le=1, description="the rate the team wants")
     max_drop: float | None = Field(
         default=None, gt=0, lt=1, description="the smallest drop that matters; null: the gate's"
+    )
+    min_answers: int | None = Field(
+        default=None, ge=1, description="answers that its target needs; null: the gate's"
     )
     slices: dict[str, SliceGate] = Field(
         default={},

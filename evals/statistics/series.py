@@ -311,6 +311,7 @@ def weigh_night(
     usable: Bools,
     is_disturbed: Bools,
     series: int,
+    is_dimension: Bools | None = None,
 ) -> NightEvidence:
     """Adds a night to the evidence, and returns which series page.
 
@@ -321,6 +322,7 @@ def weigh_night(
         usable: the nights that may be in a baseline.
         is_disturbed: series with an open incident, which are no control of others.
         series: the number of series of the whole board.
+        is_dimension: the series that may explain others, and be explained; None: all but the last.
     """
     span, base = select_baseline(panel, usable, night)
     past = Panel(panel.y[..., span], panel.variance[..., span], panel.weekdays[span])
@@ -335,14 +337,21 @@ def weigh_night(
     longest = np.where(fit.is_full, WINDOWS[-1], WARM_WINDOW)
     recent = slice(max(0, night + 1 - WINDOWS[-1]), night + 1)
     own_scan, _ = scan_windows(evidence.plain_white[..., recent], longest)
-    is_dimension = np.ones(residual.shape[-1], dtype=np.bool_)
-    is_dimension[-1] = False
+    if is_dimension is None:
+        is_dimension = select_all_but_last(residual.shape[-1])
     is_control: Bools = is_dimension & (own_scan <= DISTURBED) & ~is_disturbed
     control = control_series(fit, residual, is_control, is_dimension)
     left = (residual - control.shift) / (sd * np.sqrt(control.scale))
     evidence.z[..., night] = convert_t(left, freedom)
     evidence.white[..., night] = whiten(evidence.z, night, lag)
     return decide_pages(evidence, night, fit, lag, longest, series)
+
+
+def select_all_but_last(count: int) -> Bools:
+    """Selects all series but the last, which is their mean."""
+    selected = np.ones(count, dtype=np.bool_)
+    selected[-1] = False
+    return selected
 
 
 def decide_pages(

@@ -193,17 +193,21 @@ def read_mart(lake: Lake, model: str, nights: Sequence[date]) -> list[dict[str, 
     return [dict(row) for rows in tables for row in rows]
 
 
-def read_whole_rates(lake: Lake, nights: Sequence[date]) -> list[dict[str, Any]]:
-    """Reads the rates of all traces over some nights, without those of slices."""
+def read_rates_of(
+    lake: Lake, nights: Sequence[date], slices: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Reads the rates of some slices over some nights; `all` is that of all traces."""
     files = [(file, file.stat()) for file in list_mart_files(lake, "rpt_rates", nights)]
-    tables = (read_whole_file(file, stat.st_ino, stat.st_mtime_ns) for file, stat in files)
+    tables = (read_rates_file(file, stat.st_ino, stat.st_mtime_ns, slices) for file, stat in files)
     return [dict(row) for rows in tables for row in rows]
 
 
 @functools.lru_cache(maxsize=2048)
-def read_whole_file(file: Path, inode: int, changed_ns: int) -> tuple[dict[str, Any], ...]:
-    """Returns the rows of all traces in a file of rates, cached as in `read_mart_file`."""
-    batches = stream_rows(file, row_filter=("slice", ["all"]))
+def read_rates_file(
+    file: Path, inode: int, changed_ns: int, slices: tuple[str, ...]
+) -> tuple[dict[str, Any], ...]:
+    """Returns the rows of some slices in a file of rates, cached as in `read_mart_file`."""
+    batches = stream_rows(file, row_filter=("slice", slices))
     return tuple(dict(row) for rows in batches for row in rows)
 
 

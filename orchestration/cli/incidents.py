@@ -50,7 +50,7 @@ class ReportedIncident(NamedTuple):
 
     def describe(self) -> str:
         """Describes it on a line."""
-        names = [rate.dimension or "all dimensions together" for rate in self.row.rates]
+        names = [rate.name for rate in self.row.rates]
         gating = "" if self.row.decides else " (not gating)"
         state = f"{STATES[self.row.state]}{gating}, {self.row.first} to {self.row.last}"
         return f"{self.row.name}  {state}  {', '.join(names)}"
@@ -111,7 +111,7 @@ def show_incident(settings: Settings, name: str, as_json: bool) -> None:
         if one.row.is_open and not (rate.comparable or rate.recovered):
             over = "; its evaluator has changed since: it is open until `andon incident accept`"
         terminal.print_line(
-            f"  {rate.dimension or 'all dimensions together'}: {100 * rate.before:.0f}% before, "
+            f"  {rate.name}: {100 * rate.before:.0f}% before, "
             f"{100 * rate.after:.0f}% since {rate.first}{over}"
         )
     if one.row.owner:

@@ -24,6 +24,11 @@ NULL: dict[str, tuple[World, int]] = {
     "correlation .3": (World(traces=200, lag=0.3), 35),
     "correlation .5": (World(traces=200, lag=0.5), 35),
     "t shocks, 5 df": (World(traces=200, tail=5), 35),
+    "two slices a dimension, n 25": (World(traces=25, slices=(0.5, 0.2)), 35),
+    "two slices a dimension, n 200": (World(traces=200, slices=(0.5, 0.2)), 35),
+    "two slices a dimension, n 1000": (World(traces=1000, slices=(0.5, 0.2)), 35),
+    "two slices a dimension, first 90 nights, n 25": (World(traces=25, slices=(0.5, 0.2)), 0),
+    "two slices a dimension, first 90 nights, n 200": (World(traces=200, slices=(0.5, 0.2)), 0),
     "first 90 nights, n 25": (World(traces=25), 0),
     "first 90 nights, n 1000": (World(traces=1000), 0),
 }

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.reports.decide.falls import WHOLE, Key
+from evals.reports.decide.falls import ALL, WHOLE, Key
 from evals.reports.decide.incidents import (
     History,
     Incident,
@@ -20,10 +20,10 @@ from evals.reports.decide.incidents import (
     replay_nights,
 )
 from evals.statistics import series
-from tests.simulate.worlds import Change, Counts, World, draw_counts
+from tests.simulate.worlds import RATES, Change, Counts, World, draw_counts
 
 MONDAY = date(2026, 1, 5)
-KEYS: tuple[Key, ...] = tuple((f"dimension-{i}", "check") for i in range(5))
+KEYS: tuple[Key, ...] = tuple((f"dimension-{i}", "check", ALL) for i in range(5))
 BATCH = 50
 
 
@@ -34,15 +34,17 @@ def find_pages(counts: Counts) -> NDArray[np.bool_]:
     """
     nights = counts.failed.shape[-1]
     panel = series.make_panel(counts.failed, counts.size, np.arange(nights) % 7)
-    panel = series.add_mean(panel, np.ones(counts.failed.shape[-2], dtype=bool))
+    is_dimension = np.arange(counts.failed.shape[-2] + 1) < len(RATES)
+    panel = series.add_mean(panel, is_dimension[:-1])
     evidence = series.start_evidence(panel)
     pages = np.zeros(panel.y.shape, dtype=bool)
     usable, calm = np.ones(panel.y.shape, dtype=bool), np.zeros(panel.y.shape[:-1], dtype=bool)
     count = counts.failed.shape[1] * counts.failed.shape[2]
     for night in range(nights):
         weighed = series.weigh_night(
-            evidence, panel, night, usable=usable, is_disturbed=calm, series=count
-        )
+            evidence, panel, night, usable=usable, is_disturbed=calm, series=count,
+            is_dimension=is_dimension,
+        )  # fmt: skip
         pages[..., night] = weighed.pages
     return pages
 

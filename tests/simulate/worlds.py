@@ -36,6 +36,8 @@ class World:
     """Traces of the last night over those of the first."""
     tail: int | None = None
     """Degrees of freedom of t-distributed shocks; None: normal."""
+    slices: Sequence[float] = ()
+    """The shares of the traces of slices that each dimension declares, with shocks of their own."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Counts:
-    """Fails and effective sample sizes, (boards, applications, dimensions, nights)."""
+    """Fails and effective sample sizes, (boards, applications, series, nights).
+
+    The dimensions, then the slices of each: those of the first share of all, and so on.
+    """
 
     failed: NDArray[np.float64]
     size: NDArray[np.float64]
@@ -95,4 +100,28 @@ def draw_counts(
     traces = np.maximum(5, np.round(first * volume)) * np.ones((5, 1))
     clustered = np.where(np.arange(apps) % 2, SESSIONS, 1.0)[:, None, None]
     size = np.maximum(3, np.round(traces / clustered))
-    return Counts(rng.binomial(size.astype(int), rate).astype(float), size)
+    whole = Counts(rng.binomial(size.astype(int), rate).astype(float), size)
+    return add_slices(world, rng, whole, angle) if world.slices else whole
+
+
+def add_slices(
+    world: World, rng: np.random.Generator, whole: Counts, angle: NDArray[np.float64]
+) -> Counts:
+    """Adds the slices of each dimension: they make up a part of it, and vary with it and alone."""
+    failed, sizes = whole.failed.copy(), whole.size.copy()
+    parts = list[Counts]()
+    for share in world.slices:
+        size = np.maximum(1, np.round(whole.size * share))
+        own = angle + world.spread * draw_shocks(world, rng, angle.shape)
+        rate = np.sin(np.clip(own, 0.02, np.pi - 0.02) / 2) ** 2
+        fails = rng.binomial(size.astype(int), rate).astype(float)
+        replaced = rng.hypergeometric(
+            whole.failed.astype(int), (whole.size - whole.failed).astype(int), size.astype(int)
+        )
+        failed += fails - replaced
+        parts.append(Counts(fails, size))
+    failed = np.clip(failed, 0, sizes)
+    return Counts(
+        np.concatenate([failed, *(one.failed for one in parts)], -2),
+        np.concatenate([sizes, *(one.size for one in parts)], -2),
+    )

@@ -41,11 +41,18 @@ class Evidence:
     """Of this night and of the nights in the baseline window."""
 
     def find_gate(self, row: Rate) -> Gate:
-        """Finds the gate of a row: its slice's margin, its dimension's, or the application's."""
+        """Finds the gate of a row: its slice's margins, its dimension's, or the application's."""
         dimension, gate = self.dimensions.get(row.dimension), self.app.gate
         own = dimension.slices.get(row.slice) if dimension else None
         drop = (own and own.max_drop) or (dimension and dimension.max_drop)
-        return gate.model_copy(update={"max_drop": drop}) if drop else gate
+        least = (own and own.min_answers) or (dimension and dimension.min_answers)
+        margins = {"max_drop": drop, "min_answers": least}
+        return gate.model_copy(update={name: value for name, value in margins.items() if value})
+
+    def has_series(self, row: Rate) -> bool:
+        """Whether the nights of a row are compared: of all traces, or of a slice that decides."""
+        dimension = self.dimensions.get(row.dimension)
+        return row.slice == "all" or (dimension is not None and row.slice in dimension.slices)
 
     def find_gates(self, rows: Iterable[Rate]) -> dict[Rate, Gate]:
         """Finds the gate of each row, its margin on the scale of its evaluator.

@@ -21,9 +21,11 @@ from evals.statistics.series import (
     invert_transform,
 )
 
-Key = tuple[str, str]
-"""Dimension and evaluator."""
-WHOLE: Key = ("", "")
+ALL = "all"
+"""The slice of all traces."""
+Key = tuple[str, str, str]
+"""Dimension, evaluator and slice."""
+WHOLE: Key = ("", "", ALL)
 """The mean of an application's dimensions."""
 
 RECOVERED = math.log(1000)

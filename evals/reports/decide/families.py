@@ -26,12 +26,21 @@ class Chances(NamedTuple):
     """Against the blessed baseline, in ninety nights (Holm)."""
 
 
-def adjust_chances(night: Sequence[Measurement]) -> list[Chances]:
-    """Adjusts the tests of rows that decide; those of other rows are as they are."""
-    raw = [Chances(*compute_chances(m)) for m in night]
+def adjust_chances(night: Sequence[Measurement], has_series: Sequence[bool] = ()) -> list[Chances]:
+    """Adjusts the tests of rows that decide; those of other rows are as they are.
+
+    Args:
+        night: tonight's measurements.
+        has_series: whether the nights before remember each of them; nothing: none.
+    """
+    remembered = (*has_series, *[False] * (len(night) - len(has_series)))
+    raw = [
+        Chances(*compute_chances(m, is_remembered=one))
+        for m, one in zip(night, remembered, strict=True)
+    ]
     changes = [(i, kind) for i, m in enumerate(night) if m.decides for kind in list_kinds(m)]
     by_test = dict(zip(changes, holm([getattr(raw[i], kind) for i, kind in changes]), strict=True))
-    aimed = [i for i, m in enumerate(night) if m.decides and m.target is not None and m.counted.n]
+    aimed = [i for i, m in enumerate(night) if m.decides and m.is_aimed]
     targets = dict(zip(aimed, benjamini_hochberg([raw[i].target for i in aimed]), strict=True))
     return [
         Chances(
@@ -51,9 +60,12 @@ def list_kinds(m: Measurement) -> Iterator[str]:
         yield "blessed"
 
 
-def compute_chances(m: Measurement) -> Iterator[float]:
-    """Computes the tests of a measurement; one that it has not is 1."""
-    again = NIGHTS if m.row.slice != "all" else 1  # a slice has no series that remembers
+def compute_chances(m: Measurement, *, is_remembered: bool) -> Iterator[float]:
+    """Computes the tests of a measurement; one that it has not is 1.
+
+    A slice without a series, such as one of people's verdicts, is tested anew every night.
+    """
+    again = NIGHTS if m.row.slice != "all" and not is_remembered else 1
     yield min(1.0, again * m.difference.p) if m.difference else 1.0
     yield compute_target_chance(m)
     yield min(1.0, NIGHTS * m.blessed.difference.p) if m.blessed else 1.0
@@ -61,7 +73,7 @@ def compute_chances(m: Measurement) -> Iterator[float]:
 
 def compute_target_chance(m: Measurement) -> float:
     """Computes how often a rate at its target would look as low, from the interval's upper half."""
-    if m.target is None or not m.counted.n:
+    if m.target is None or not m.is_aimed:
         return 1.0
     shown = bound_value(m)
     half = shown.high - shown.value

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from evals.reports.decide.falls import WHOLE, Fall, Key, open_fall
+from evals.reports.decide.falls import ALL, WHOLE, Fall, Key, open_fall
 from evals.statistics import series
 from evals.statistics.series import Bools, Evidence, NightEvidence, Panel
 
@@ -67,6 +67,13 @@ class History:
     """A fall that is certainly smaller opens nothing."""
     max_drops: Mapping[Key, float] = field(default_factory=dict[Key, float])
     """The same of series with a margin of their own."""
+    averaged: Collection[Key] | None = None
+    """The series whose mean is the whole application; None: all that decide, without slices."""
+
+    @property
+    def wholes(self) -> list[Key]:
+        """The series of all traces that decide."""
+        return [key for key in self.deciding if key[2] == ALL]
 
 
 @dataclass
@@ -141,8 +148,9 @@ def make_history_panel(history: History, keys: Sequence[Key]) -> Panel:
             if row := history.rows[key].get(night):
                 failed[i, t], size[i, t] = row.failed, row.size
     weekdays = np.array([night.weekday() for night in history.nights])
-    deciding = np.array([key in history.deciding for key in keys], dtype=bool)
-    return series.add_mean(series.make_panel(failed, size, weekdays), deciding)
+    of_mean = history.wholes if history.averaged is None else history.averaged
+    is_averaged = np.array([key in of_mean for key in keys], dtype=bool)
+    return series.add_mean(series.make_panel(failed, size, weekdays), is_averaged)
 
 
 class Replay:
@@ -173,6 +181,7 @@ class Replay:
             usable=self.usable,
             is_disturbed=np.array([key in open_falls for key in order]),
             series=self.history.board_series,
+            is_dimension=np.array([key[2] == ALL and key != WHOLE for key in order]),
         )
         for i, key in enumerate(order):
             if fall := open_falls.get(key):
@@ -192,7 +201,7 @@ class Replay:
     def is_explained(self, night: int) -> bool:
         """Whether dimensions explain a fall of the whole: then its nights do not count."""
         falls = [fall for one in self.incidents for fall in one.list_open_falls()]
-        starts = [fall.start for fall in falls if fall.key in self.history.deciding]
+        starts = [fall.start for fall in falls if fall.key in self.history.wholes]
         if starts and not any(fall.key == WHOLE for fall in falls):
             self.usable[-1, min(starts) : night + 1] = False
             self.forget_evidence(-1, night)
@@ -206,7 +215,7 @@ class Replay:
             past = (rows[day].version for day in reversed(nights[:night]) if day in rows)
             if now and (before := next(past, None)) is not None and before != now.version:
                 self.restart_series(i, night)
-                if key in self.history.deciding:
+                if key in self.history.wholes:
                     self.restart_series(len(self.keys), night)
 
     def restart_series(self, i: int, night: int) -> None:
@@ -248,7 +257,7 @@ class Replay:
 
     def has_least_evidence(self, key: Key, start: int, night: int) -> bool:
         """Whether a window has fails of more than one trace and more than one session."""
-        keys = self.history.deciding if key == WHOLE else (key,)
+        keys = self.history.wholes if key == WHOLE else (key,)
         days = self.history.nights[start : night + 1]
         rows = [row for k in keys for day in days if (row := self.history.rows[k].get(day))]
         failed, sessions = sum(row.failed for row in rows), sum(row.sessions for row in rows)
@@ -299,7 +308,7 @@ class Replay:
             fall.usable = self.usable[i].copy()
             self.usable[i, : fall.start] = False
             self.forget_evidence(i, night)
-            if fall.key in self.history.deciding:
+            if fall.key in self.history.wholes:
                 start = max(fall.start, self.began[-1])
                 self.usable[-1, :start], self.usable[-1, start:] = False, True
         incident.state, incident.ended = "accepted", night

@@ -88,11 +88,18 @@ class Measurement:
     """The same rate of the blessed report; None without one of this evaluator."""
     mix: MixShift | None = None
     """What the mix of the traffic did, where that is clear: the difference is without it."""
+    min_answers: int = 1
+    """Verdicts that its target needs to decide."""
 
     @property
     def rate(self) -> Proportion:
         """Tonight's rate in every comparison."""
         return self.weighted or self.counted
+
+    @property
+    def is_aimed(self) -> bool:
+        """Whether it has a target, and answers enough for that to decide."""
+        return self.target is not None and self.counted.n >= max(1, self.min_answers)
 
 
 def measure_night(night: Evidence) -> Iterable[Measurement]:
@@ -211,6 +218,7 @@ def measure_row(
             night.blessed, (*row.identity, row.slice), rate, night.app.gate.alpha
         ),
         mix=mix,
+        min_answers=night.find_gate(row).min_answers,
     )
 
 
@@ -262,12 +270,14 @@ def make_baseline(pooled: Proportion, history: Sequence[Rate]) -> Baseline | Non
 
 
 def build_empty_rows(night: Evidence) -> Iterable[Rate]:
-    """Yields a row of zeros for each planned evaluator without traces."""
-    met = {(row.dimension, row.evaluator) for row in night.rates}
+    """Yields a row of zeros for each planned evaluator, and slice that decides, without traces."""
+    met = {row.series for row in night.rates}
     for evaluator in night.evaluators:
         identity = (evaluator.dimension, evaluator.name, evaluator.version)
-        if identity[:2] not in met and not is_recorded(evaluator.kind):
-            yield Rate(*identity, evaluator.kind, "all", 0, 0, 0, 0, 0)
+        dimension = night.dimensions.get(evaluator.dimension)
+        for name in ("all", *sorted(dimension.slices if dimension else ())):
+            if (*identity[:2], name) not in met and not is_recorded(evaluator.kind):
+                yield Rate(*identity, evaluator.kind, name, 0, 0, 0, 0, 0)
 
 
 def measure_night_resistances(night: Evidence) -> dict[Identity, Resistance]:

@@ -15,10 +15,14 @@ import numpy as np
 from evals.evaluators.registry import is_recorded
 from evals.reports.decide.coverage import is_measured
 from evals.reports.decide.evidence import Evidence
-from evals.reports.decide.falls import ONE_SIDED, Key
+from evals.reports.decide.falls import ALL, ONE_SIDED, Key
 from evals.reports.decide.incidents import Decision, History, Replayed, SeriesNight
 from evals.reports.decide.judge_labels import pool_labels
-from evals.reports.decide.measurements import may_decide, measure_night_resistances
+from evals.reports.decide.measurements import (
+    build_empty_rows,
+    may_decide,
+    measure_night_resistances,
+)
 from evals.reports.decide.mixes import compute_offsets
 from evals.reports.decide.rates import is_aligned, pool_rates
 from evals.reports.decide.rows import Rate, StratumCount
@@ -54,17 +58,18 @@ class SeriesState(NamedTuple):
 def select_keys(evidence: Evidence) -> dict[Key, bool]:
     """Returns the series of tonight's evaluators, and whether each may decide.
 
-    Recorded verdicts and judges that do not agree with people have none.
+    Recorded verdicts and judges that do not agree with people have none. A slice has one where it
+    decides for itself.
     """
     labels, resistances = pool_labels(evidence.agreement), measure_night_resistances(evidence)
     keys: dict[Key, bool] = {}
-    for row in evidence.rates:
+    for row in [*evidence.rates, *build_empty_rows(evidence)]:
         aligned = is_aligned(row, labels.get(row.identity))
-        if row.slice != "all" or is_recorded(row.kind) or aligned is False:
+        if not evidence.has_series(row) or is_recorded(row.kind) or aligned is False:
             continue
         resistance = resistances.get(row.identity)
         dimension = evidence.dimensions.get(row.dimension)
-        keys[row.identity[:2]] = may_decide(row, aligned, resistance, dimension, evidence.app.gate)
+        keys[row.series] = may_decide(row, aligned, resistance, dimension, evidence.app.gate)
     return keys
 
 
@@ -89,14 +94,14 @@ def build_history(
     nights: set[date] = {evidence.date}
     awaited = evidence.count_pending()
     for row in rates:
-        key, pending = row.identity[:2], awaited.get((row.date, row.identity), 0)
-        if row.slice != "all" or row.date is None or key not in rows:
+        key, is_whole = row.series, row.slice == ALL
+        if row.date is None or key not in rows:
             continue
+        pending = awaited.get((row.date, row.identity), 0) if is_whole else 0
         if is_measured(row, pending, evidence.find_needed(row)):
             nights.add(row.date)
-            rows[key][row.date] = build_series_night(
-                row, offsets.get((row.identity, row.date), 0.0)
-            )
+            offset = offsets.get((row.identity, row.date), 0.0) if is_whole else 0.0
+            rows[key][row.date] = build_series_night(row, offset)
     deciding = [key for key, decides in keys.items() if decides]
     return History(
         app=evidence.app.app,
@@ -104,12 +109,13 @@ def build_history(
         rows=rows,
         deciding=deciding,
         board_series=max(1, len(deciding)) * max(1, applications),
+        averaged={row.series for row in evidence.rates if row.slice == ALL} & {*deciding},
         decisions=decisions,
         max_drop=evidence.app.gate.max_drop,
         max_drops={
-            row.identity[:2]: gate.max_drop
+            row.series: gate.max_drop
             for row, gate in evidence.find_gates(evidence.rates).items()
-            if row.slice == "all"
+            if row.series in keys
         },
     )
 

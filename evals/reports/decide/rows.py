@@ -55,6 +55,11 @@ class Rate(NamedTuple):
         return (self.dimension, self.evaluator, self.evaluator_version)
 
     @property
+    def series(self) -> tuple[str, str, str]:
+        """Dimension, evaluator and slice: what a series of nights is of."""
+        return (self.dimension, self.evaluator, self.slice)
+
+    @property
     def scored(self) -> int:
         """Rows that have a verdict."""
         return self.passed + self.failed

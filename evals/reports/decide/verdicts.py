@@ -77,8 +77,8 @@ def decide_verdicts(
         nightly: what the nights show of each of them; None or nothing where it has no series.
         gates: the gate of each row, where rows have margins of their own.
     """
-    chances = adjust_chances(night)
     shown = (*nightly[: len(night)], *[None] * (len(night) - len(nightly)))
+    chances = adjust_chances(night, [one is not None for one in shown])
     verdicts = list[Verdict]()
     for m, chance, one in zip(night, chances, shown, strict=True):
         own = gates[m.row] if gates else gate
@@ -188,6 +188,8 @@ def explain_nothing_scored(m: Measurement) -> str | None:
     """Returns a reason where no row has a verdict."""
     if m.counted.n:
         return None
+    if not m.row.n and m.row.slice != "all":
+        return "no trace of the slice to evaluate"
     counts = {"errored": m.row.errored, "skipped": m.row.skipped}
     parts = [f"{n} {name}" for name, n in counts.items() if n]
     return f"nothing was scored ({', '.join(parts)})" if parts else "no trace to evaluate"
@@ -281,6 +283,8 @@ def compare_with_target(m: Measurement, gate: Gate, chance: float) -> Verdict:
         return Verdict("not measured", NO_BASELINE)
     value, low, high = bound_value(m)
     share, target = format_whole_percent(value), name_target(m)
+    if not m.is_aimed:
+        return Verdict("too close to call", f"{share} against {target}; {describe_few(m)}")
     if misses_target(m, gate, chance):
         return Verdict("slipped", f"{share} is below {target}")
     if low >= m.target:
@@ -301,9 +305,17 @@ def count_needed_for_target(m: Measurement, gate: Gate) -> str | None:
     return describe_needed(m, needs)
 
 
+def describe_few(m: Measurement) -> str:
+    """Describes how many answers a target needs to decide."""
+    n = m.counted.n
+    return f"{n:,} answer{'s' * (n != 1)}; a target needs {m.min_answers:,}"
+
+
 def misses_target(m: Measurement, gate: Gate, chance: float) -> bool:
     """Whether the whole interval is below the target, among all targets of the night."""
-    return m.target is not None and bound_value(m).high < m.target and chance < gate.alpha
+    if m.target is None or not m.is_aimed:
+        return False
+    return bound_value(m).high < m.target and chance < gate.alpha
 
 
 def name_target(m: Measurement) -> str:

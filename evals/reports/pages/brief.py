@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from evals.reports.decide.falls import ALL, Key
 from evals.reports.pages.answers import name_list
 from evals.reports.pages.marks import locate_page
 from evals.reports.phrases import format_day, format_percent, format_points
 from evals.reports.report import Report
 from evals.reports.result_rows import Result
 from evals.reports.sections import causes, incidents, results, slices
-from evals.reports.sections.incidents import Involved
+from evals.reports.sections.incidents import Involved, name_series
 from evals.reports.sections.slices import WorseSlice
 from evals.storage.answer_pages import LISTS
 
@@ -45,31 +46,23 @@ class Brief(NamedTuple):
 
 def build_brief(report: Report) -> Brief | None:
     """Builds the brief of a night; None where nothing fell and nothing is still down."""
-    slipped = [
-        row
-        for row in report[results.SECTION]
-        if row.is_whole and row.decides and row.verdict == "slipped"
-    ]
+    slipped = [row for row in report[results.SECTION] if row.decides and row.verdict == "slipped"]
     still_open = report[incidents.SECTION].list_open()
-    down = {
-        (rate.dimension, rate.evaluator): rate
-        for row in still_open
-        for rate in row.rates
-        if not rate.recovered
-    }
-    keys = list(dict.fromkeys([*(row.key for row in slipped), *down]))
+    down = {rate.series: rate for row in still_open for rate in row.rates if not rate.recovered}
+    keys = list(dict.fromkeys([*(row.series for row in slipped), *down]))
     if not keys:
         return None
-    by_key = {row.key: row for row in report[results.SECTION] if row.is_whole}
+    by_key = {row.series: row for row in report[results.SECTION]}
+    lists = dict.fromkeys((*key[:2], ALL) for key in keys)
     names = [row.name for row in still_open]
     return Brief(
         fell=[describe_fall(key, by_key.get(key), down.get(key)) for key in keys],
-        whom=list_slices(report, {dimension for dimension, _ in keys}),
-        why=list_causes(report, set(keys)),
+        whom=list_slices(report, {dimension for dimension, *_ in keys}),
+        why=list_causes(report, {(dimension, evaluator) for dimension, evaluator, _ in keys}),
         owner=report.owner.replace("team:", "team "),
         read=[
             ToRead(row.dimension, row.failed, f"../{LISTS}/{name_list(row.dimension)}")
-            for key in keys
+            for key in lists
             if (row := by_key.get(key)) and row.failed
         ],
         incidents=names,
@@ -77,9 +70,9 @@ def build_brief(report: Report) -> Brief | None:
     )
 
 
-def describe_fall(key: tuple[str, str], row: Result | None, rate: Involved | None) -> str:
+def describe_fall(key: Key, row: Result | None, rate: Involved | None) -> str:
     """Describes what fell: from where to where, since when, and whether it misses its target."""
-    name = key[0] or "all dimensions together"
+    name = name_series(key)
     since = f", since {format_day(rate.first, 'plain')}" if rate else ""
     if row is None or row.rate is None or not row.baseline:
         if rate:

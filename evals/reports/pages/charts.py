@@ -74,12 +74,20 @@ def make_scale(values: Iterable[float | None], size: float) -> Scale:
     return Scale((low - (odd and low > 0)) / 10, (high + (odd and low == 0)) / 10, size)
 
 
-def collect_points(reports: Sequence[Report], key: tuple[str, str]) -> list[Point]:
-    """Collects the rates of a dimension and evaluator over nights; None where not measured."""
+def collect_points(
+    reports: Sequence[Report], key: tuple[str, str], part: str = "all"
+) -> list[Point]:
+    """Collects the rates of a dimension and evaluator over nights; None where not measured.
+
+    Args:
+        reports: of the nights.
+        key: the dimension and evaluator.
+        part: the slice.
+    """
     points = list[Point]()
     for report, changed in zip(reports, list_version_changes(reports), strict=True):
         rows = report[results.SECTION]
-        row = next((r for r in rows if r.is_whole and r.key == key), None)
+        row = next((r for r in rows if r.slice == part and r.key == key), None)
         if row:
             rate = row.compared_rate
             shown = (rate.rate, rate.low, rate.high, row.scored, row.coverage)

@@ -90,7 +90,7 @@ def render_incident(found: Reported, reports: Sequence[Report]) -> str:
 
 def describe_incident(row: IncidentRow) -> str:
     """Describes an incident in a sentence with where it is now."""
-    names = join_names([rate.dimension or "all dimensions together" for rate in row.rates])
+    names = join_names([rate.name for rate in row.rates])
     nights = (row.last - row.first).days + 1
     counted = "one night" if nights == 1 else f"{count_in_words(nights)} nights"
     verb = "have" if len(row.rates) > 1 else "has"
@@ -106,7 +106,7 @@ def describe_incident(row: IncidentRow) -> str:
 
 def draw_rate(rate: Involved, reports: Sequence[Report]) -> Trend | None:
     """Draws a rate over the nights at hand, with the one before the incident as its baseline."""
-    points = collect_points(reports, (rate.dimension, rate.evaluator))
+    points = collect_points(reports, (rate.dimension, rate.evaluator), rate.slice)
     if not any(point.rate is not None for point in points):
         return None
     shown = (value for p in points for value in (p.rate, p.low, p.high))

@@ -76,7 +76,7 @@ def describe_row(row: Result, *, fails: bool) -> Case:
 def describe_incidents(report: Report, *, fails: bool) -> Iterator[Case]:
     """Describes the open incidents that decide as cases."""
     for row in report[incidents.SECTION].list_open():
-        names = ", ".join(rate.dimension or "all dimensions together" for rate in row.rates)
+        names = ", ".join(rate.name for rate in row.rates)
         message = f"{names}: {row.state} since {row.first}"
         yield Case(f"incident {row.name}", "failure" if fails else "skipped", message)
 

@@ -25,7 +25,6 @@ LONGEST = 200
 CHANGES, CAUSES, INCIDENTS, RATES, SLICES, ANSWERS, ALARMS, ERRORS = 15, 15, 20, 50, 10, 25, 8, 10
 """The lines of each part without its heading."""
 COLUMNS = ("", "dimension", "evaluator", "passed", "95% interval", "n", "coverage", "change", "why")
-WHOLE = "all dimensions together"
 
 
 def render_markdown(report: Report) -> str:
@@ -132,7 +131,7 @@ def list_incidents(report: Report) -> list[str]:
 def describe_incident(row: IncidentRow) -> str:
     """Describes an incident on a line."""
     fell = [
-        f"{quote_code(rate.dimension) if rate.dimension else WHOLE} "
+        f"{quote_code(rate.name) if rate.dimension else rate.name} "
         f"{phrases.format_whole_percent(rate.before)} → {phrases.format_whole_percent(rate.after)}"
         f"{' (recovered)' if rate.recovered else ''}"
         for rate in row.rates

@@ -8,7 +8,7 @@ from datetime import date
 from typing import NamedTuple
 
 from evals.reports.decide.evidence import Evidence
-from evals.reports.decide.falls import WHOLE, Fall
+from evals.reports.decide.falls import ALL, WHOLE, Fall, Key
 from evals.reports.decide.incidents import (
     Action,
     Decision,
@@ -51,6 +51,13 @@ class Series:
     """Its lower bound (95%, one-sided)."""
     finds: Share
     """The drop that would be found within five nights in half the cases."""
+    slice: str = absent_if(ALL)
+    """Only of a slice that decides for itself."""
+
+    @property
+    def name(self) -> str:
+        """Its dimension and slice."""
+        return name_series((self.dimension, self.evaluator, self.slice))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +78,18 @@ class Involved:
     comparable: bool = absent_if(True)
     """Whether the evaluator still has the version of the nights before; if not, no night shows a
     recovery."""
+    slice: str = absent_if(ALL)
+    """Only of a slice that decides for itself."""
+
+    @property
+    def series(self) -> Key:
+        """Dimension, evaluator and slice."""
+        return (self.dimension, self.evaluator, self.slice)
+
+    @property
+    def name(self) -> str:
+        """Its dimension and slice."""
+        return name_series(self.series)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,18 +155,24 @@ class Incidents:
         """Returns the incidents for which the gate is regressed."""
         return [row for row in self.rows if row.is_open and row.decides]
 
-    def find_start(self, key: tuple[str, str]) -> date | None:
+    def find_start(self, key: Key) -> date | None:
         """Finds since when a rate is down; None where no open incident involves it."""
         involved = (rate for row in self.rows if row.is_open for rate in row.rates)
-        starts = (
-            r.first for r in involved if (r.dimension, r.evaluator) == key and not r.recovered
-        )
+        starts = (r.first for r in involved if r.series == key and not r.recovered)
         return next(starts, None)
 
-    def find_series(self, key: tuple[str, str]) -> Series | None:
+    def find_series(self, key: Key) -> Series | None:
         """Finds the series of a rate; None where it has none."""
-        own = (one for one in self.series if (one.dimension, one.evaluator) == key)
+        own = (one for one in self.series if (one.dimension, one.evaluator, one.slice) == key)
         return next(own, None)
+
+
+def name_series(key: Key) -> str:
+    """Returns the name of a series for a sentence."""
+    dimension, _, name = key
+    if key == WHOLE:
+        return "all dimensions together"
+    return dimension if name == ALL else f"{dimension} on {name}"
 
 
 class Given(NamedTuple):
@@ -181,7 +206,9 @@ def collect_evidence(night: NightData) -> Evidence:
 
 def collect(night: NightData) -> Given:
     """Reads the rates of all nights so far."""
-    rates, decisions = read_rows(Rate, night.read_rates_so_far()), night.incident_decisions
+    declared = {name for one in night.dimensions.values() for name in one.slices}
+    rates = read_rows(Rate, night.read_rates_so_far([ALL, *sorted(declared)]))
+    decisions = night.incident_decisions
     evidence = collect_evidence(night)
     strata = read_rows(StratumCount, night.read_rows_so_far("rpt_strata"))
     history = build_history(evidence, rates, decisions, night.board_applications, strata)
@@ -222,8 +249,9 @@ def build_series(replayed: Replayed) -> tuple[Series, ...]:
             change=round_figure(state.change),
             low=round_figure(state.low),
             finds=round_figure(state.finds),
+            slice=name,
         )
-        for (dimension, evaluator), state in describe_series(replayed).items()
+        for (dimension, evaluator, name), state in describe_series(replayed).items()
     )
 
 
@@ -248,7 +276,7 @@ def build_row(one: Incident, replayed: Replayed, given: Given) -> IncidentRow:
 
 def build_involved(fall: Fall, replayed: Replayed, first: date) -> Involved:
     """Returns a fall as the report shows it."""
-    dimension, evaluator = fall.key
+    dimension, evaluator, name = fall.key
     weekday = int(replayed.panel.weekdays[fall.start])
     expected = float(fall.fit.expect(weekday)[0])
     mean = math.fsum(fall.excess) / len(fall.excess)
@@ -261,6 +289,7 @@ def build_involved(fall: Fall, replayed: Replayed, first: date) -> Involved:
         first=first,
         recovered=fall.is_over,
         comparable=fall.is_comparable,
+        slice=name,
     )
 
 

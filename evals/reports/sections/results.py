@@ -66,12 +66,8 @@ def list_nightly(measured: Sequence[Measurement], found: Incidents) -> list[Nigh
     """Returns what the nights show of each measurement; None where it has no series."""
     shown = list[Nightly | None]()
     for m in measured:
-        key = m.row.identity[:2]
-        one, since = found.find_series(key), found.find_start(key)
-        is_whole = m.row.slice == "all"
-        shown.append(
-            Nightly(one.z, one.low, one.nights >= FULL, since) if one and is_whole else None
-        )
+        one, since = found.find_series(m.row.series), found.find_start(m.row.series)
+        shown.append(Nightly(one.z, one.low, one.nights >= FULL, since) if one else None)
     return shown
 
 

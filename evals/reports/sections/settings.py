@@ -30,6 +30,8 @@ class GateSettings:
     """How often chance alone may look like a change."""
     min_coverage: Share = absent_if(0.5)
     """The share of sampled answers that an evaluator must have judged."""
+    min_answers: Count = absent_if(1)
+    """The answers that a target needs to decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class SliceGateSettings:
     slice: str
     target: Share | None
     max_drop: Share | None
+    min_answers: Count | None = absent_if(None)
+    """The answers that its target needs, where the suite sets them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,8 @@ class DimensionSettings:
     """The share of answers that must be judged, where the suite sets one."""
     max_drop: Share | None = absent_if(None)
     """The smallest drop that matters, where the suite sets one."""
+    min_answers: Count | None = absent_if(None)
+    """The answers that its target needs, where the suite sets them."""
     slices: tuple[SliceGateSettings, ...] = absent_if(())
     """The slices that decide for themselves."""
 
@@ -125,6 +131,7 @@ def build(declared: Declared, parts: Parts) -> Settings:
             max_drop=gate.max_drop,
             alpha=gate.alpha,
             min_coverage=gate.min_coverage,
+            min_answers=gate.min_answers,
         ),
         dimensions=tuple(describe_dimension(one) for one in declared.dimensions),
         slices=tuple(
@@ -147,8 +154,9 @@ def describe_dimension(declared: Dimension) -> DimensionSettings:
         declared.gate,
         declared.min_coverage,
         declared.max_drop,
+        declared.min_answers,
         tuple(
-            SliceGateSettings(name, own.target, own.max_drop)
+            SliceGateSettings(name, own.target, own.max_drop, own.min_answers)
             for name, own in sorted(declared.slices.items())
         ),
     )

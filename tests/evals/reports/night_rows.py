@@ -94,8 +94,8 @@ class Night:
         """A mart's rows of all nights."""
         return {"fct_agreement": self.agreement, "rpt_strata": self.strata}[model]
 
-    def read_rates_so_far(self) -> Sequence[Row]:
-        """The rates of all traces of all nights."""
+    def read_rates_so_far(self, slices: Sequence[str]) -> Sequence[Row]:
+        """The rates of some slices of all nights."""
         days = 2 if self.is_third else 0
         before = [{**row, "date": row["date"] - timedelta(days=days)} for row in self.history]
         like = [
@@ -103,7 +103,7 @@ class Night:
             for back in range(1, days + 1)
             for row in self.rates
         ]
-        return [row for row in (*before, *like, *self.rates) if row["slice"] == "all"]
+        return [row for row in (*before, *like, *self.rates) if row["slice"] in slices]
 
     def read_recent_rows(self, model: str) -> Sequence[Row]:
         """A mart's rows of the last nights."""

@@ -12,7 +12,7 @@ from evals.reports.decide.incidents import Decision
 from evals.reports.pages.night import render_night
 from evals.reports.report import Report
 from evals.reports.sections import incidents
-from evals.specs import App, Gate
+from evals.specs import App, Evaluator, Gate
 from tests.evals.reports.chat_nights import (
     BASE,
     TONIGHT,
@@ -134,3 +134,71 @@ def test_a_decision_counts_from_its_night_on() -> None:
     later = ACCEPTED._replace(night=date(2026, 10, 9))
     (row,) = build_valid(replace(BASE, incident_decisions=[later]))["incidents"]["rows"]
     assert "done" not in row
+
+
+DECLARED = make_dimension(slices={"long": {}})
+LONG = {"slice": "long"}
+CHECK = Evaluator(
+    name="chat.over-refusal", app="chat", dimension="over-refusal", question="?",
+    kind="assertion", check="contains", version="v1",
+)  # fmt: skip
+
+
+def make_sliced(*tonight: dict[str, Any], **changes: Any) -> Any:
+    """A night whose whole is as ever, after a week of 100 answers of the declared slice a night."""
+    history = [*make_week(182, 18), *make_week(91, 9, **LONG)]
+    night = replace(BASE, rates=[make_rate(182, 18), *tonight], history=history)
+    return replace(night, dimensions=DECLARED, evaluators=[CHECK], **changes)
+
+
+def test_a_declared_slice_has_a_memory() -> None:
+    """A drop of it alone is an incident after three nights, in body, sentence, gate and page."""
+    night = make_sliced(make_rate(55, 45, **LONG))
+    body = build_valid(night)
+    (row,) = body["incidents"]["rows"]
+    assert [one["slice"] for one in row["rates"]] == ["long"]
+    assert (row["decides"], row["from"]) == (True, "2026-10-06")
+    assert {one.get("slice", "all") for one in body["incidents"]["series"]} == {"all", "long"}
+    assert body["gate"]["outcome"] == "regressed"
+    assert body["sentence"].startswith("Slipped: over-refusal on long 91% → 55%")
+    html = render_night(report_of(night), history=[])
+    assert "<bdi>over-refusal on long</bdi>" in html
+    assert "What fell" in html or "over-refusal on long: 91% before" in html
+
+
+def test_a_declared_slice_is_remembered_without_traces() -> None:
+    """On a night without any its row says so, and an incident of it stays open."""
+    fallen = [make_rate(55, 45, date=TONIGHT - timedelta(days=d), **LONG) for d in (1, 2, 3)]
+    night = make_sliced(is_third=False)
+    first = TONIGHT - timedelta(days=3)
+    history = [row for row in night.history if row["slice"] == "all" or row["date"] < first]
+    body = build_valid(replace(night, history=[*history, *fallen]))
+    row = find_result(body, slice="long")
+    assert (row["n"], row["verdict"]) == (0, "not measured")
+    assert row["reason"] == "no trace of the slice to evaluate"
+    assert [one["state"] for one in body["incidents"]["rows"]] == ["ongoing"]
+    assert body["gate"]["outcome"] == "regressed"
+    calm = build_valid(make_sliced(is_third=False))
+    assert calm["gate"]["outcome"] == "pass"
+    assert "over-refusal on long" in calm["gate"]["reasons"][0]
+
+
+def test_a_slice_that_does_not_decide_has_no_series() -> None:
+    """A drop of a slice that the suite does not name opens nothing."""
+    night = make_sliced(make_rate(55, 45, **LONG))
+    body = build_valid(replace(night, dimensions=make_dimension()))
+    assert body["incidents"]["rows"] == []
+    assert len(body["incidents"]["series"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "failed", "verdict"),
+    [({}, 9, "too close to call"), ({}, 10, "slipped"), ({"min_answers": 5}, 5, "slipped")],
+)
+def test_a_target_needs_answers(own: dict[str, Any], failed: int, verdict: str) -> None:
+    """Fewer failing answers than the minimum are no slip, and the reason names it."""
+    dimensions = make_dimension(target=0.8, **own)
+    night = replace(BASE, is_third=False, history=[], dimensions=dimensions)
+    row = find_result(build_valid(replace(night, rates=[make_rate(0, failed)])))
+    assert row["verdict"] == verdict
+    assert ("9 answers; a target needs 10" in row["reason"]) == (failed == 9)

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from evals.reports.decide.falls import Key, step_recovery
+from evals.reports.decide.falls import ALL, Key, step_recovery
 from evals.reports.decide.incidents import (
     Decision,
     History,
@@ -18,7 +18,7 @@ from evals.reports.decide.incidents import (
 )
 
 FIRST = date(2026, 1, 5)
-A, B, C = ("a", "check"), ("b", "check"), ("c", "check")
+A, B, C = ("a", "check", ALL), ("b", "check", ALL), ("c", "check", ALL)
 
 
 def make_history(
