@@ -20,6 +20,7 @@ from orchestration.cli import (
     baselines,
     batches,
     digests,
+    evaluators,
     gate,
     import_pull,
     incidents,
@@ -160,6 +161,7 @@ GROUPS = (
     import_pull,
     batches,
     judges,
+    evaluators,
     migrate,
 )
 for command in (command for group in GROUPS for command in group.COMMANDS):

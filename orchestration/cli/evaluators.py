@@ -1,0 +1,414 @@
+"""Commands about evaluators: list, show, test, audit.
+
+What they print is made in `evals.experiments.evaluator_trial` and `evals.audit`.
+"""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from orchestration.cli.lookups import check_app, open_existing, suggest_name
+from orchestration.cli.options import (
+    DAY,
+    INFRASTRUCTURE,
+    USAGE,
+    fail,
+    json_option,
+    settings_options,
+)
+from orchestration.runtime import terminal
+
+if TYPE_CHECKING:
+    from evals.audit.findings import Finding
+    from evals.evaluators.protocol import EvaluatorType
+    from evals.experiments.evaluator_trial import ResultDocument, Trial, TriedTrace
+    from evals.records import Json
+    from evals.specs import Catalog, Evaluator
+    from evals.storage.lake import Lake
+    from orchestration.settings import Settings
+
+WIDTH = 200
+"""A longer text is cut; `--json` has it whole."""
+
+app_option = click.option("--app", help="Only of this application.")
+
+
+@click.group()
+def evaluator() -> None:
+    """Lists evaluators, shows one, tries one on a few traces, audits all."""
+
+
+@evaluator.command("list")
+@settings_options
+@app_option
+@click.option("--available", is_flag=True, help="What a suite or a guardrail may name instead.")
+@json_option
+def evaluator_list(settings: Settings, app: str | None, available: bool, as_json: bool) -> None:
+    """Lists the catalog's evaluators, by application.
+
+    \b
+    Examples:
+      andon evaluator list --app chat
+      andon evaluator list --available
+    """
+    if available:
+        print_available(as_json)
+        return
+    evaluators = resolve(settings, app)
+    if as_json:
+        terminal.print_json([describe_json(one) for one in evaluators])
+        return
+    widths = [max([len(one.app) for one in evaluators], default=0)]
+    widths.append(max([len(one.dimension) for one in evaluators], default=0))
+    for one in evaluators:
+        asked = f"asks {one.pin.name}" if one.pin else "code"
+        where = f", where {one.where}" if one.where else ""
+        terminal.print_line(
+            f"{one.app:<{widths[0]}}  {one.dimension:<{widths[1]}}  {name_check(one)} ({asked}; "
+            f"reads {', '.join(one.reads)}{where})"
+        )
+
+
+@evaluator.command("show")
+@settings_options
+@click.argument("name")
+@app_option
+@json_option
+def evaluator_show(settings: Settings, name: str, app: str | None, as_json: bool) -> None:
+    """Shows one evaluator: its question, what it reads, its params, and its version's parts.
+
+    NAME is an evaluator, a dimension, or a check that the catalog uses.
+
+    \b
+    Examples:
+      andon evaluator show faithful-summary
+      andon evaluator show valid-json --app extraction --json
+    """
+    found = find(settings, name, app)
+    if as_json:
+        terminal.print_json([describe_json(one) for one in found])
+        return
+    for one in found:
+        for line in describe(one):
+            terminal.print_line(line)
+
+
+@evaluator.command("test")
+@settings_options
+@click.argument("name")
+@app_option
+@click.option("--trace", "ids", multiple=True, help="A trace of the night, by id; repeatable.")
+@click.option("--date", "night", type=DAY, help="The night of the traces [the last].")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Traces of a file in any known format, instead of a night's; asks no model.",
+)
+@click.option("--count", default=5, show_default=True, type=click.IntRange(1, 500))
+@click.option("--ask", is_flag=True, help="Ask the model where no answer is stored; it is paid.")
+@json_option
+def evaluator_test(
+    settings: Settings,
+    name: str,
+    app: str | None,
+    ids: tuple[str, ...],
+    night: date | None,
+    file: Path | None,
+    count: int,
+    ask: bool,
+    as_json: bool,
+) -> None:
+    """Runs one evaluator on a few traces, and shows what it read and concluded.
+
+    Stores no score. Shows traces with different outcomes by turns, unless `--trace` names them.
+
+    \b
+    Examples:
+      andon evaluator test valid-json
+      andon evaluator test faithful-summary --count 3 --ask
+      andon evaluator test valid-json --app extraction --file export.jsonl
+    """
+    if file and (ask or ids or night):
+        fail(USAGE, "--file goes without --trace, --date and --ask; traces of a night are asked")
+    catalog = settings.load_catalog()
+    trials = list(run_trials(settings, catalog, find(settings, name, app), ids, night, file, count,
+                             ask=ask))  # fmt: skip
+    if as_json:
+        terminal.print_json([to_json(trial) for trial in trials])
+        return
+    for trial in trials:
+        print_trial(trial, ask=ask)
+
+
+@evaluator.command("audit")
+@settings_options
+@app_option
+@json_option
+def evaluator_audit(settings: Settings, app: str | None, as_json: bool) -> None:
+    """Finds evaluators that do not earn their place, by what the last 28 nights show.
+
+    Judges where code would do, judges without people's support, dimensions that fail the same
+    answers, scores that decide nothing, generic metrics, dimensions that no answer fails.
+
+    \b
+    Examples:
+      andon evaluator audit
+      andon evaluator audit --app chat --json
+    """
+    from evals.audit import evidence, findings
+
+    lake, catalog = open_existing(settings), settings.load_catalog()
+    check_app(settings, lake, app)
+    audited = evidence.collect(lake, catalog, app)
+    found = findings.conclude(audited)
+    if as_json:
+        nights = {"from": audited.first, "to": audited.last}
+        shown = [one._asdict() for one in found]
+        terminal.print_json({**nights, "evaluators": len(audited.records), "findings": shown})
+        return
+    print_findings(found, len(audited.records), audited.first, audited.last)
+
+
+def resolve(settings: Settings, app: str | None) -> list[Evaluator]:
+    """Resolves the evaluators of the catalog's applications, or of one."""
+    from evals.evaluators.resolution import resolve_app
+
+    catalog = settings.load_catalog()
+    if app and app not in catalog.apps:
+        fail(USAGE, f"no application {app!r} in the catalog; {suggest_name(app, catalog.apps)}")
+    names = [app] if app else sorted(catalog.apps)
+    return [one for name in names for one in resolve_app(catalog, name)]
+
+
+def find(settings: Settings, name: str, app: str | None) -> list[Evaluator]:
+    """Finds evaluators by name; ends the command where there is none."""
+    from evals.experiments.evaluator_trial import find_evaluators
+
+    evaluators = resolve(settings, app)
+    found = find_evaluators(evaluators, name)
+    if not found:
+        names = {one.name for one in evaluators} | {one.dimension for one in evaluators}
+        fail(USAGE, f"no evaluator {name!r}; {suggest_name(name, names)}")
+    return found
+
+
+def run_trials(
+    settings: Settings,
+    catalog: Catalog,
+    found: Iterable[Evaluator],
+    ids: tuple[str, ...],
+    night: date | None,
+    file: Path | None,
+    count: int,
+    *,
+    ask: bool,
+) -> Iterator[Trial]:
+    """Tries each evaluator found, on a file's traces or on a night's."""
+    from evals.calls.day_budget import open_budget
+    from evals.calls.live import ask_live
+    from evals.experiments import evaluator_trial
+    from evals.runs.model_servers import locate_model
+    from evals.runs.runner import ScoringRun
+    from evals.storage import ledger
+    from orchestration.runtime.interrupts import Interrupts
+    from orchestration.runtime.progress import Progress
+
+    lake = open_existing(settings) if file is None else settings.open_lake()
+    run_id, today = f"trial-{secrets.token_hex(4)}", datetime.now(UTC).date()
+    with (
+        open_budget(lake, run_id, today, catalog) as budget,
+        ledger.open_journal(lake, run_id) as journal,
+    ):
+        references = settings.load_references(lake, catalog)
+        live = functools.partial(ask_live, stop=Interrupts.stop)
+        run = ScoringRun(lake, references, journal, live, budget, progress=Progress.count_calls)
+        for one in found:
+            located = locate_model(lake, catalog, one)
+            if file:
+                yield evaluator_trial.try_on_file(run, catalog, located, file, count=count)
+            else:
+                chosen = night or find_night(lake, one.app)
+                yield evaluator_trial.try_on_night(run, located, chosen, ids, count=count, ask=ask)
+
+
+def find_night(lake: Lake, app: str) -> date:
+    """Finds the last night with traces of an application; ends the command where there is none."""
+    from evals.worklist.night_contents import NightTraces
+
+    nights = reversed(lake.list_nights("traces"))
+    found = next((night for night in nights if app in NightTraces(lake, night).apps), None)
+    if found is None:
+        fail(INFRASTRUCTURE, f"no traces of {app} yet; run `andon nightly`, or name a --file")
+    return found
+
+
+def name_check(one: Evaluator) -> str:
+    """Names an evaluator's kind and check."""
+    own = one.name if one.judge else one.check
+    return f"{one.kind} {own}" if one.check != "recorded" else "recorded verdicts"
+
+
+def describe_json(one: Evaluator) -> dict[str, Json]:
+    """Returns an evaluator as JSON."""
+    from evals.evaluators.registry import type_of
+
+    return {
+        "name": one.name,
+        "app": one.app,
+        "dimension": one.dimension,
+        "question": one.question,
+        "kind": one.kind,
+        "check": one.check,
+        "passes_when": type_of(one).describe(),
+        "reads": list(one.reads),
+        "where": one.where,
+        "sample": cast("Json", one.sample.model_dump(mode="json")),
+        "params": cast("Json", one.params),
+        "gold": one.gold,
+        "model": one.pin.name if one.pin else None,
+        "version": one.version,
+        "parts": cast("Json", one.parts),
+    }
+
+
+def describe(one: Evaluator) -> Iterator[str]:
+    """Describes an evaluator in lines."""
+    shown = describe_json(one)
+    yield f"{one.name} in {one.app}: {one.question}"
+    yield f"  {name_check(one)}: {shown['passes_when']}"
+    yield f"  reads {', '.join(one.reads)}" + (f", where {one.where}" if one.where else "")
+    if one.pin:
+        yield f"  asks {one.pin.name} ({one.pin.model}){describe_sample(one)}"
+    for key, value in one.params.items():
+        yield f"  {key}: {shorten(value)}"
+    if one.gold:
+        yield f"  gold: {one.gold}"
+    parts = ", ".join(
+        f"{name} {value if len(value) < 16 else value[:8]}" for name, value in one.parts.items()
+    )
+    yield f"  version {one.version}: {parts}"
+
+
+def describe_sample(one: Evaluator) -> str:
+    """Describes which traces are sampled; empty where all are."""
+    most = f" of at most {one.sample.at_most:,} traces" if one.sample.at_most else ""
+    share = f" {one.sample.rate:.0%}" if one.sample.rate < 1 else ""
+    return f", sample{share}{most}" if share or most else ""
+
+
+def print_available(as_json: bool) -> None:
+    """Prints the evaluators that come with Andon, and those of installed packages."""
+    from evals.evaluators import registry
+
+    types = registry.all_types()
+    rows = [describe_type(one) for one in types.values() if one.kind not in registry.UNDECLARED]
+    rows.sort(key=lambda row: (str(row["kind"]), str(row["name"])))
+    if as_json:
+        terminal.print_json(rows)
+        return
+    for row in rows:
+        terminal.print_line(f"{row['kind']} {row['name']}: {row['passes_when']}")
+
+
+def describe_type(one: EvaluatorType) -> dict[str, Json]:
+    """Returns a type of evaluator as JSON."""
+    return {
+        "name": one.name,
+        "kind": one.kind,
+        "passes_when": one.describe(),
+        "reads": list(one.reads),
+        "params": sorted(one.params.model_fields),
+        "needs_gold": one.needs_gold,
+        "needs_alignment": one.needs_alignment,
+    }
+
+
+def to_json(trial: Trial) -> dict[str, object]:
+    """Returns a trial as JSON."""
+    return {
+        "evaluator": trial.evaluator.name,
+        "app": trial.evaluator.app,
+        "version": trial.evaluator.version,
+        "source": trial.source,
+        "looked_at": trial.looked_at,
+        "calls": trial.calls,
+        "usd": trial.usd,
+        "missing": list(trial.missing),
+        "traces": [one.to_json() for one in trial.tried],
+    }
+
+
+def print_trial(trial: Trial, *, ask: bool) -> None:
+    """Prints what an evaluator read and concluded, trace by trace."""
+    own = trial.evaluator
+    paid = f"; {trial.calls} calls, ${trial.usd:.4f}" if trial.calls else ""
+    terminal.print_line(
+        f"{own.name} in {own.app}, {trial.source}: {len(trial.tried)} of {trial.looked_at:,} "
+        f"traces{paid}"
+    )
+    for one in trial.tried:
+        for line in describe_tried(one):
+            terminal.print_line(f"  {line}")
+    for name in trial.missing:
+        terminal.print_line(f"  {name}: the night has no such trace that it covers")
+    if not ask and any(one.status == "skipped" and one.request for one in trial.tried):
+        terminal.print_line("  --ask asks the model where no answer is stored")
+
+
+def describe_tried(one: TriedTrace) -> Iterator[str]:
+    """Describes one trace in lines."""
+    shown = one.to_json()
+    took = "" if shown["ms"] is None else f" ({shown['ms']:.2f} ms)"
+    for result in shown["results"]:
+        yield f"{shown['trace_id']}: {describe_result(result)}{took}"
+    for name, value in shown["read"].items():
+        if value not in (None, "", []):
+            yield f"    {name}: {shorten(value)}"
+    if shown["gold"] is not None:
+        yield f"    gold: {shorten(shown['gold'])}"
+
+
+def describe_result(result: ResultDocument) -> str:
+    """Describes one result: status, reason, value, who."""
+    parts = [result["status"], result["code"] or ""]
+    if result["value"] is not None:
+        parts.append(f"{result['value']:g}")
+    words = " ".join(part for part in parts if part)
+    by = f" by {result['annotator']}" if result["annotator"] else ""
+    return f"{words}{by}" + (f": {shorten(result['explanation'])}" if result["explanation"] else "")
+
+
+def print_findings(
+    found: list[Finding], evaluators: int, first: date | None, last: date | None
+) -> None:
+    """Prints an audit by kind of finding."""
+    from evals.audit.findings import KINDS, group_by_kind
+
+    if first is None:
+        terminal.print_line(f"{evaluators} evaluators; no night is reported yet")
+    else:
+        terminal.print_line(f"{evaluators} evaluators, nights {first} to {last}")
+    for kind, findings in group_by_kind(found).items():
+        terminal.print_line(f"{KINDS[kind]}: {len(findings)}")
+        for one in findings:
+            terminal.print_line(f"  {one.evaluator} in {one.app}: {one.evidence}")
+            terminal.print_line(f"    {one.advice}")
+    if not found:
+        terminal.print_line("nothing found")
+
+
+def shorten(value: object) -> str:
+    """Shortens a value to one line of at most 200 characters."""
+    from evals.evaluators.code_checks import quoted
+
+    return quoted(cast("Json", value), WIDTH)
+
+
+COMMANDS = (evaluator,)
