@@ -1,7 +1,7 @@
 """Checks by code: a named pure function of a subject and its params.
 
 A team writes its own with `check` or `text_check`; the shipped ones are in
-`assertions`, `references` and `text_checks`.
+`checks/` and `text_checks`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import dataclasses
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
 
 from pydantic import Field, field_validator
 
 from evals.evaluators import comparisons, sql
-from evals.evaluators.comparisons import UnreadableJson
+from evals.evaluators.comparisons import Comparison, UnreadableJson
 from evals.evaluators.gold import GoldAndLabels
 from evals.evaluators.protocol import (
     NO_GOLD,
@@ -31,17 +32,40 @@ from evals.evaluators.protocol import (
     own_params,
     params_problem,
 )
-from evals.records import Failure, Json, Trace, digest
-from evals.specs import App, Evaluator, Reads
+from evals.records import Failure, Json, JsonLike, Trace, digest
+from evals.specs import App, Evaluator, TraceField
 
 __all__ = [
-    "NO_GOLD", "CodeCheck", "Fields", "JsonParams", "Params", "Result", "SqlParams", "TextCheck",
-    "check", "quoted", "text_check",
+    "NO_GOLD", "CodeCheck", "Examples", "Fields", "JsonParams", "Params", "Result", "SqlParams",
+    "TextCheck", "check", "quoted", "text_check",
 ]  # fmt: skip
 
 P = TypeVar("P", bound=Params)
+NO_TIME = datetime.fromtimestamp(0, UTC)
 Fields = Mapping[str, str]
 """The texts a text check reads, by field: `input`, `context`, `output`, `steps`, `messages`."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Two small traces, one that passes a check and one that fails it: documentation and test."""
+
+    passes: Mapping[str, JsonLike]
+    """The fields of a trace by name."""
+    fails: Mapping[str, JsonLike]
+    params: Mapping[str, JsonLike] = field(default_factory=dict[str, JsonLike])
+    """As a suite writes them."""
+    gold: JsonLike = None
+
+    def traces(self) -> tuple[Trace, Trace]:
+        """Returns the two as traces."""
+        return build_example(self.passes), build_example(self.fails)
+
+
+def build_example(fields: Mapping[str, JsonLike]) -> Trace:
+    """Builds a trace of some of its fields."""
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()}
+    return Trace(**{"trace_id": "example", "ts": NO_TIME, "app": "app", "output": "", **values})  # pyright: ignore[reportArgumentType]  names are checked at call
 
 
 @dataclass(frozen=True)
@@ -53,10 +77,13 @@ class CodeCheck(EvaluatorByCode, Generic[P]):
     params: type[P]  # pyright: ignore[reportIncompatibleVariableOverride]  it is frozen
     behaviour: int
     kind: str = "assertion"
-    reads: tuple[Reads, ...] = ("output",)
+    reads: tuple[TraceField, ...] = ("output",)
     needs_gold: bool = False
     needs_alignment: bool = False
     evaluates_unanswered: bool = False
+    weak: str = ""
+    examples: Examples | None = None
+    compare_parts: Callable[[Trace, Any, Json], Comparison | None] | None = None
 
     def describe(self) -> str:
         """Returns the first line of the function's docstring."""
@@ -66,7 +93,7 @@ class CodeCheck(EvaluatorByCode, Generic[P]):
         """Returns the params that the application's own settings fill in."""
         return {}
 
-    def check_reads(self, declared: Declaration) -> tuple[Reads, ...]:
+    def check_reads(self, declared: Declaration) -> tuple[TraceField, ...]:
         """Returns the fields it reads; a guardrail cannot choose others."""
         if declared.reads not in (None, self.reads):
             fields = ", ".join(self.reads)
@@ -98,7 +125,17 @@ class CodeCheck(EvaluatorByCode, Generic[P]):
 
         return evaluate_one
 
-    def call(self, trace: Trace, params: P, gold: Json, reads: tuple[Reads, ...]) -> Result:
+    def compare(
+        self, evaluator: Evaluator, references: GoldAndLabels
+    ) -> Callable[[Trace], Comparison | None] | None:
+        """Returns the function that counts part by part, where the check has parts."""
+        count = self.compare_parts
+        if count is None:
+            return None
+        params = self.params.model_validate(own_params(evaluator))
+        return lambda trace: count(trace, params, references.gold_for(evaluator, trace))
+
+    def call(self, trace: Trace, params: P, gold: Json, reads: tuple[TraceField, ...]) -> Result:
         """Calls the function on one trace."""
         return self.function(trace, params, gold)
 
@@ -107,7 +144,7 @@ class CodeCheck(EvaluatorByCode, Generic[P]):
         trace: Trace,
         params: Mapping[str, Json],
         gold: Json = None,
-        reads: tuple[Reads, ...] | None = None,
+        reads: tuple[TraceField, ...] | None = None,
     ) -> Result:
         """Returns the result on one trace, with params as a suite writes them."""
         return self.call(trace, self.params.model_validate(dict(params)), gold, reads or self.reads)
@@ -125,11 +162,11 @@ class TextCheck(CodeCheck[P]):
         """Returns the params that the application's own settings fill in."""
         return self.fill(app) if self.fill else {}
 
-    def check_reads(self, declared: Declaration) -> tuple[Reads, ...]:
+    def check_reads(self, declared: Declaration) -> tuple[TraceField, ...]:
         """Returns the fields a guardrail names."""
         return declared.reads or self.reads
 
-    def call(self, trace: Trace, params: P, gold: Json, reads: tuple[Reads, ...]) -> Result:
+    def call(self, trace: Trace, params: P, gold: Json, reads: tuple[TraceField, ...]) -> Result:
         """Calls the function on the fields of a trace."""
         return self.call_on_texts(fields_of(trace, reads), params)
 
@@ -149,7 +186,7 @@ class TextCheck(CodeCheck[P]):
         return self.redact_text is not None
 
 
-def fields_of(trace: Trace, reads: tuple[Reads, ...]) -> dict[str, str]:
+def fields_of(trace: Trace, reads: tuple[TraceField, ...]) -> dict[str, str]:
     """Returns the texts of a trace by field; lists as JSON, absent fields left out."""
     texts: dict[str, str] = {}
     for name in reads:
@@ -167,10 +204,13 @@ def check(
     behaviour: int,
     params: type[P] = Params,
     kind: str = "assertion",
-    reads: tuple[Reads, ...] = ("output",),
+    reads: tuple[TraceField, ...] = ("output",),
     needs_gold: bool = False,
     needs_alignment: bool = False,
     evaluates_unanswered: bool = False,
+    weak: str = "",
+    examples: Examples | None = None,
+    compare: Callable[[Trace, P, Json], Comparison | None] | None = None,
 ) -> Callable[[Callable[[Trace, P, Json], Result]], CodeCheck[P]]:
     """Turns a function of a trace, its params and gold into an evaluator.
 
@@ -183,6 +223,9 @@ def check(
         needs_gold: whether it skips a trace without gold.
         needs_alignment: whether people have to agree with it before it may decide a night.
         evaluates_unanswered: whether it evaluates traces without an answer too.
+        weak: why its verdict is a weak signal; empty where it is not.
+        examples: a trace that passes and one that fails, for the documentation.
+        compare: counts what is right and wrong, part by part; None for a trace without gold.
     """
 
     def make(function: Callable[[Trace, P, Json], Result]) -> CodeCheck[P]:
@@ -196,6 +239,9 @@ def check(
             needs_gold,
             needs_alignment,
             evaluates_unanswered,
+            weak,
+            examples,
+            compare,
         )
 
     return make
@@ -208,6 +254,8 @@ def text_check(
     params: type[P] = Params,
     redact: Callable[[str, P], str] | None = None,
     fill: Callable[[App], dict[str, Json]] | None = None,
+    weak: str = "",
+    examples: Examples | None = None,
 ) -> Callable[[Callable[[Fields, P], Result]], TextCheck[P]]:
     """Turns a function of some texts and its params into an evaluator.
 
@@ -217,10 +265,12 @@ def text_check(
         params: what a guardrail or a suite may set.
         redact: removes from a text what makes it fail.
         fill: params an application's own settings fill in.
+        weak: why its verdict is a weak signal; empty where it is not.
+        examples: a trace that passes and one that fails, for the documentation.
     """
 
     def make(function: Callable[[Fields, P], Result]) -> TextCheck[P]:
-        made = TextCheck(name, function, params, behaviour)
+        made = TextCheck(name, function, params, behaviour, weak=weak, examples=examples)
         return dataclasses.replace(made, redact_text=redact, fill=fill)
 
     return make

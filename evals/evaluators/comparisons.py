@@ -1,6 +1,6 @@
 """Compares an output with another text: its attributes and its wording.
 
-Verdicts are made from it in `assertions` and `references`.
+Verdicts are made from it in `checks`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class Comparison(NamedTuple):
     """Gold has a value, the extraction none."""
     invented: tuple[str, ...]
     """The extraction has a value, gold none."""
+    absent: tuple[str, ...] = ()
+    """Neither has a value, where that is known to be right."""
 
     def f1(self, count_invented: bool = True) -> float | None:
         """2·right / (values extracted + values in gold); None where neither has a value."""

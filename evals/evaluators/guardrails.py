@@ -19,7 +19,7 @@ from evals.evaluators.code_checks import TextCheck
 from evals.evaluators.gold import GoldAndLabels
 from evals.evaluators.protocol import EvaluatorByCode, Result, own_params
 from evals.records import Failure, GuardVerdict, Score, Skip, Trace
-from evals.specs import Evaluator, Guardrail, Reads, load_catalog
+from evals.specs import Evaluator, Guardrail, TraceField, load_catalog
 
 __all__ = ["Guard", "GuardResult", "Guarded", "judge_score"]
 
@@ -180,12 +180,12 @@ def policy_of(rule: Evaluator) -> Guardrail:
     return rule.guardrail
 
 
-def select_reads(rule: Evaluator, given: tuple[str, ...]) -> tuple[Reads, ...]:
+def select_reads(rule: Evaluator, given: tuple[str, ...]) -> tuple[TraceField, ...]:
     """Returns the given fields that a rule reads, in its order."""
     return tuple([name for name in rule.reads if name in given])
 
 
-def prepare_rule(rule: Evaluator, reads: tuple[Reads, ...]) -> EvaluateRequest:
+def prepare_rule(rule: Evaluator, reads: tuple[TraceField, ...]) -> EvaluateRequest:
     """Parses a rule's params once, and returns the function that evaluates a request."""
     evaluator = registry.type_of(rule)
     if not isinstance(evaluator, EvaluatorByCode):

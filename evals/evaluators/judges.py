@@ -22,7 +22,7 @@ from evals.evaluators.reply_wrapping import strip_wrapping
 from evals.evaluators.untrusted import quote_texts
 from evals.models import FAULTS, WITHOUT_LIMIT, Request
 from evals.records import Answer, Failure, Json, JsonLike, Outcome, Trace, digest, encode_canonical
-from evals.specs import JUDGED, Evaluator, Example, Judge, ModelPin, Reads, Sample
+from evals.specs import JUDGED, Evaluator, Example, Judge, ModelPin, Sample, TraceField
 
 BEHAVIOUR = 3
 """Raised when `read_verdict` reads the same answer in another way."""
@@ -216,7 +216,7 @@ class JudgeEvaluator(EvaluatorByModel):
 
     name: str = "judge"
     kind: str = "judge"
-    reads: tuple[Reads, ...] = ()
+    reads: tuple[TraceField, ...] = ()
     """Declared in the judge's file."""
     params: type[Params] = Params
     behaviour: int = BEHAVIOUR

@@ -1,6 +1,6 @@
 """The one form in which texts and values are compared.
 
-Verdicts are made from it in `comparisons`, `assertions` and `references`; what numbers a text
+Verdicts are made from it in `comparisons` and `checks`; what numbers a text
 states is read in `numbers`.
 """
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from evals.evaluators.comparisons import Comparison
 from evals.evaluators.gold import GoldAndLabels
 from evals.records import Answer, Failure, Json, Outcome, Skip, Subject, Trace, encode_canonical
-from evals.specs import App, Catalog, Evaluator, Judge, ModelPin, Reads, Sample
+from evals.specs import App, Catalog, Evaluator, Judge, ModelPin, Reads, Sample, TraceField
 
 if TYPE_CHECKING:
     from evals.models import Request
@@ -62,7 +63,7 @@ class Declaration:
 class Configuration(NamedTuple):
     """An evaluator as declared: what it reads and takes, and what its version is made of."""
 
-    reads: tuple[Reads, ...]
+    reads: tuple[TraceField, ...]
     parts: dict[str, str]
     """Each part of the version with its hash."""
     params: dict[str, Json]
@@ -89,7 +90,7 @@ class EvaluatorType(ABC):
     """The name in the registry; no two types share one."""
     kind: str
     """The key under `check:` in a suite."""
-    reads: tuple[Reads, ...]
+    reads: tuple[TraceField, ...]
     params: type[Any]
     """A subclass of `Params`."""
     subject: Subject = "trace"
@@ -101,6 +102,8 @@ class EvaluatorType(ABC):
     needs_gold: bool = False
     needs_alignment: bool = False
     """Whether people have to agree with its verdicts before it may gate a night."""
+    weak: str = ""
+    """Why its verdict is a weak signal, in a few words; empty where it is not."""
     evaluates_unanswered: bool = False
     """Whether it evaluates a trace without an answer too, such as one that judges refusals."""
     is_sampled: ClassVar[bool] = True
@@ -153,6 +156,15 @@ class EvaluatorByCode(EvaluatorType):
     @abstractmethod
     def evaluate(self, evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
         """Returns the function that evaluates one subject after another."""
+
+    def compare(
+        self, evaluator: Evaluator, references: GoldAndLabels
+    ) -> Callable[[Trace], Comparison | None] | None:
+        """Returns the function that counts what is right and wrong, part by part; None: no parts.
+
+        The function returns None for a subject without gold.
+        """
+        return None
 
 
 class EvaluatorByModel(EvaluatorType):

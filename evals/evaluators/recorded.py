@@ -18,7 +18,7 @@ from evals.evaluators.protocol import (
     Finding,
 )
 from evals.records import Trace, digest, encode_canonical
-from evals.specs import Evaluator, Reads
+from evals.specs import Evaluator, TraceField
 from evals.specs.label_rules import LabelRules
 
 NO_LABELS = encode_canonical([])
@@ -31,7 +31,7 @@ class RecordedVerdicts(EvaluatorByCode):
 
     name: str = "recorded"
     kind: str = "recorded"
-    reads: tuple[Reads, ...] = ("input", "context", "output")
+    reads: tuple[TraceField, ...] = ("input", "context", "output")
     """A label is bound to these."""
     params: type[LabelRules] = LabelRules
     behaviour: int = 1

@@ -27,10 +27,15 @@ from evals.evaluators.protocol import (
     WrongDeclaration,
 )
 from evals.records import Failure
-from evals.specs import Check, Evaluator, Reads
+from evals.specs import Check, Evaluator, TraceField
 
 GROUP = "andon.evaluators"
-SHIPPED = ("assertions", "references", "text_checks", "judges", "recorded")
+FAMILIES = (
+    "requests", "form", "wording", "documents", "source", "queries", "tools", "syntax",
+    "likeness", "extraction", "retrieval", "abstention",
+)  # fmt: skip
+"""The modules of `checks/`, in the order of the documentation."""
+SHIPPED = (*(f"checks.{family}" for family in FAMILIES), "text_checks", "judges", "recorded")
 """The modules of this folder that contain evaluators."""
 KINDS = {
     "assertion": "code that says what an output must be like",
@@ -232,7 +237,7 @@ class Missing(EvaluatorByCode):
 
     name: str
     kind: str = ""
-    reads: tuple[Reads, ...] = ()
+    reads: tuple[TraceField, ...] = ()
     params: type[Params] = Params
     behaviour: int = 0
 

@@ -1,4 +1,4 @@
-"""Parses SQL answers: which tables a query reads, and whether it only reads.
+"""Parses SQL answers: which tables and columns a query reads, and whether it only reads.
 
 Runs no SQL, and makes no verdicts.
 """
@@ -9,12 +9,13 @@ import functools
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 if TYPE_CHECKING:
     from sqlglot import exp
+    from sqlglot.optimizer.scope import Scope
 
 MAX_CHARS = 50_000
 """A longer answer is not read: the parser's time and stack grow with it."""
@@ -172,3 +173,83 @@ def normalize_query(sql: str, dialect: str | None) -> list[str]:
             name.set("quoted", False)
         normalized.append(tree.sql(dialect=dialect, comments=False, normalize_functions="upper"))
     return normalized
+
+
+class Columns(NamedTuple):
+    """The columns of real tables that a query reads, lower case."""
+
+    names: frozenset[str]
+    """`table.column`, or `column` alone where the text does not show the table."""
+    starred: frozenset[str]
+    """Tables of which every column is read; `*`: of tables that the text does not show."""
+
+    def has(self, wanted: str) -> bool:
+        """Whether a column is read; without a table's name it may be any table's."""
+        table, _, column = wanted.rpartition(".")
+        if not table:
+            return bool(self.starred) or any(one.rpartition(".")[2] == column for one in self.names)
+        tables = {one.rpartition(".")[0] for one in self.names if one.endswith(f".{column}")}
+        tables |= self.starred
+        return any(one == table or one.endswith(f".{table}") for one in tables) or (
+            column in self.names or "*" in self.starred
+        )
+
+
+def read_columns(sql: str, dialect: str | None = None) -> Columns:
+    """Parses a SQL text to the columns that it reads of real tables.
+
+    Raises:
+        UnreadableSql: where the text is not SQL, or its tables cannot be resolved.
+    """
+    load_sqlglot()
+    from sqlglot.errors import SqlglotError
+    from sqlglot.optimizer.scope import traverse_scope
+
+    names: set[str] = set()
+    starred: set[str] = set()
+    try:
+        for tree in parse_statements(sql, dialect):
+            for scope in traverse_scope(tree):
+                add_columns(scope, names, starred)
+    except RecursionError as error:
+        raise UnreadableSql("nested too deep") from error
+    except SqlglotError as error:
+        raise UnreadableSql(str(error)) from error
+    return Columns(frozenset(names), frozenset(starred))
+
+
+def add_columns(scope: Scope, names: set[str], starred: set[str]) -> None:
+    """Adds the columns that one SELECT reads of real tables."""
+    exp = load_sqlglot().exp
+    sources = cast("Mapping[str, exp.Expr]", scope.sources)
+    tables = {
+        alias: ".".join(part.name for part in cast("exp.Table", source).parts).lower()
+        for alias, source in sources.items()
+        if isinstance(source, exp.Table)
+    }
+    single = next(iter(tables.values())) if len(sources) == 1 and tables else None
+    select = cast("exp.Select", scope.expression)
+    selects = list(select.selects) if isinstance(select, exp.Select) else []
+    for star in scope.stars if selects else ():
+        starred |= name_tables(star.text("table"), tables)
+    if any(isinstance(item, exp.Star) for item in selects):
+        starred.update(tables.values())
+    aliases = {item.alias.lower() for item in selects if item.alias}
+    for column in scope.columns:
+        if column.table in tables:
+            names.add(f"{tables[column.table]}.{column.name.lower()}")
+        elif not column.table and tables and not names_alias(column, aliases):
+            name = column.name.lower()
+            names.add(f"{single}.{name}" if single else name)
+
+
+def names_alias(column: exp.Column, aliases: set[str]) -> bool:
+    """Whether a column is a star, or an expression of the same SELECT by its alias."""
+    exp = load_sqlglot().exp
+    later = column.find_ancestor(exp.Order, exp.Group, exp.Having, exp.Qualify)
+    return column.name == "*" or (column.name.lower() in aliases and later is not None)
+
+
+def name_tables(alias: str, tables: Mapping[str, str]) -> set[str]:
+    """Returns the real tables that a star stands for."""
+    return {tables[alias]} if alias in tables else set()

@@ -21,7 +21,7 @@ from evals.specs.mappings import Mapping
 from evals.specs.models import ModelPin, Policy
 from evals.specs.problems import BrokenApplication, Problem
 from evals.specs.sources import Source
-from evals.specs.spec import NAME, CatalogError, Name, Reads, Spec
+from evals.specs.spec import NAME, CatalogError, Name, Spec, TraceField
 from evals.specs.suites import Check, DefaultDimension, Dimension, Guardrail, Judge, Suite
 from evals.specs.validation import (
     Expectation,
@@ -217,7 +217,7 @@ class Evaluator(Spec):
     check: str
     """The type's name in the registry, such as `contains`, `pii`, `judge` or `recorded`."""
     subject: Subject = "trace"
-    reads: tuple[Reads, ...] = ("input", "output")
+    reads: tuple[TraceField, ...] = ("input", "output")
     where: str | None = None
     sample: Sample = Sample()
     stratum: str | None = None

@@ -16,6 +16,9 @@ Name = str
 
 
 Reads = Literal["input", "context", "output", "steps", "messages", "status"]
+"""The fields of a trace that a judge or a guardrail may be declared to read."""
+TraceField = Reads | Literal["latency_ms", "tokens_in", "tokens_out", "cost_usd"]
+"""The fields of a trace that evaluators read."""
 
 
 class CatalogError(ValueError):

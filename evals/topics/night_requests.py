@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
+from evals.evaluators.refusals import is_apology, is_refusal
 from evals.storage.documents.topic_models import StoredModel, read_models, write_model
 from evals.storage.lake import Lake
 from evals.storage.tables import RequestRow
-from evals.topics.answers import is_apology, is_refusal
 from evals.topics.fitting import (
     LEAST_TEXTS,
     MOST_TEXTS,

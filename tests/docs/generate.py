@@ -20,6 +20,7 @@ import click
 from evals.evaluators import catalog_schemas, registry
 from evals.labels.label_lines import LabelLine
 from evals.reports.schema import make_schema
+from tests.docs.evaluators import evaluators_page
 from tests.docs.fields import fields_page
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +38,9 @@ def quick() -> dict[str, str]:
     made = {"cli.md": cli(), "catalog.md": catalog(), "report.md": report_page()}
     made["fields.md"] = fields_page(
         MADE.format(source="`evals/traces/rows/` or `tests/docs/fields.py`")
+    )
+    made["evaluators.md"] = evaluators_page(
+        MADE.format(source="the check in `evals/evaluators/checks/`"), table
     )
     made[REPORT_SCHEMA] = json.dumps(make_schema(), indent=1, ensure_ascii=False) + "\n"
     for kind, schema in catalog_schemas.build_schemas().items():
@@ -219,6 +223,7 @@ when verdicts change. `andon doctor` lists the packages, and names one that cann
 def checks() -> Iterator[str]:
     """The checks a suite or a guardrail may name, with their params."""
     yield f"## Checks\n{CHECKS}"
+    yield "Each with its params and two examples: [evaluators.md](evaluators.md).\n"
     yield "| kind | name | passes where | params |\n|---|---|---|---|"
     for kind in sorted(registry.declared_kinds()):
         for name, found in sorted(registry.types_of(kind).items()):

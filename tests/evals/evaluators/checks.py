@@ -11,7 +11,7 @@ from evals.records import Trace
 
 NIGHT = datetime.datetime(2026, 10, 1, tzinfo=datetime.UTC)
 PRICE = {"type": "object", "required": ["price"], "properties": {"price": {"type": "number"}}}
-MINIMAL: dict[str, dict[str, Any]] = {
+OWN: dict[str, dict[str, Any]] = {
     "answered": {},
     "json_schema": {"schema": PRICE},
     "json_keys": {"keys": ["price"]},
@@ -32,6 +32,13 @@ CHECKS = {
     for name, evaluator_type in shipped_types().items()
     if isinstance(evaluator_type, CodeCheck) and not isinstance(evaluator_type, TextCheck)
 }
+
+
+MINIMAL: dict[str, dict[str, Any]] = {
+    name: OWN.get(name, dict(found.examples.params) if found.examples else {})
+    for name, found in CHECKS.items()
+}
+"""The smallest params of each check; those of its examples where none are here."""
 
 
 def run_check(name: str, output: str, params: Any = None, gold: Any = None, **fields: Any) -> Any:

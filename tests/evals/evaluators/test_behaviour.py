@@ -56,6 +56,13 @@ GOLD: dict[str, tuple[Any, ...]] = {
     "sql_reads_tables": (["users", "orders"], ["users"], None),
 }
 PARAMS: dict[str, dict[str, Any]] = {
+    "answered": {},
+    "attribute_names": {},
+    "attributes": {},
+    "equals": {},
+    "numbers_in_source": {},
+    "sql_equals": {},
+    "sql_reads_tables": {},
     "json_schema": {"schema": {"type": "object", "required": ["price"]}},
     "json_keys": {"keys": ["price"]},
     "contains": {"values": ["please"]},
@@ -79,11 +86,15 @@ def describe_behaviour() -> dict[str, Any]:
     behaviours: dict[str, Any] = {}
     for name, check in sorted(registry.shipped_types().items()):
         if isinstance(check, CodeCheck):
+            params = PARAMS.get(name, dict(check.examples.params) if check.examples else {})
             rows = [
-                check.run(build_trace(output), PARAMS.get(name, {}), gold)
+                check.run(build_trace(output), params, gold)
                 for output in OUTPUTS
-                for gold in GOLD.get(name, (None,))
+                for gold in GOLD.get(name, (check.examples and check.examples.gold,))
             ]
+            examples = check.examples
+            for trace in examples.traces() if examples else ():
+                rows.append(check.run(trace, dict(examples.params), examples.gold))
             group = "guardrail" if isinstance(check, TextCheck) else "scorer"
             behaviours[f"{group} {name} {check.behaviour}"] = [encode_result(row) for row in rows]
     judge = Judge(judge="j", asks="?", model="m", system="Judge.")

@@ -8,13 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evals.evaluators.code_checks import CodeCheck
+from evals.evaluators.registry import shipped_types
 from evals.records import Outcome, encode_canonical
 from tests.evals.evaluators.checks import CHECKS, MINIMAL, run_check
 
+EXAMPLES = {name: one for name, one in shipped_types().items() if isinstance(one, CodeCheck)}
 
-def test_every_check_is_tested_here() -> None:
-    """A new check without a row in the tables of this module fails."""
-    assert set(MINIMAL) == set(CHECKS)
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_the_examples_of_the_documentation_are_true(name: str) -> None:
+    """Each check has a trace that passes it and one that fails it with a reason; neither errs."""
+    found = EXAMPLES[name]
+    assert found.examples, "give it `examples=`"
+    params, gold = dict(found.examples.params), found.examples.gold
+    assert found.check_params(params) is None
+    passing, failing = (found.run(one, params, gold) for one in found.examples.traces())
+    assert isinstance(passing, Outcome)
+    assert isinstance(failing, Outcome)
+    assert (passing.passed, failing.passed) == (True, False)
+    assert failing.explanation
+    read = {*found.reads, "output"}
+    assert read.issuperset({*found.examples.passes, *found.examples.fails})
 
 
 @pytest.mark.parametrize("name", sorted(MINIMAL))

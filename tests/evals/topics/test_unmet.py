@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.topics.answers import is_apology, is_refusal
+from evals.evaluators.refusals import is_apology, is_refusal
 from evals.topics.sessions import Turn, count_parts, is_rephrasing, judge_session, read_text
 
 PAIRS = [

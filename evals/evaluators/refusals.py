@@ -1,6 +1,6 @@
 """Whether an answer refuses or apologises, by its words.
 
-The words are in `phrases.yaml`. What a judge finds is an evaluator's.
+The words are in `phrases.yaml`; the checks are in `checks.wording` and `checks.abstention`.
 """
 
 from __future__ import annotations
@@ -42,13 +42,32 @@ def normalise_answer(text: str) -> str:
     return f" {PUNCTUATION.sub(' ', folded)} "
 
 
+def find_phrase(kind: str, output: str, characters: int) -> str:
+    """Finds the first phrase of a kind in the first characters of an answer; empty without one."""
+    beginning = normalise_answer(output[:characters])
+    return next((phrase.strip() for phrase in load_phrases(kind) if phrase in beginning), "")
+
+
+def find_refusal(output: str) -> str:
+    """Finds the phrase with which an answer refuses at its beginning; empty where it does not."""
+    return find_phrase("refusals", output, REFUSAL_CHARACTERS)
+
+
+def find_apology(output: str) -> str:
+    """Finds the phrase with which an answer apologises, or regrets; empty where it does not."""
+    return find_phrase("apologies", output, APOLOGY_CHARACTERS)
+
+
+def find_abstention(output: str) -> str:
+    """Finds the phrase with which an answer says that it cannot be given; empty without one."""
+    return find_phrase("abstentions", output, APOLOGY_CHARACTERS) or find_refusal(output)
+
+
 def is_refusal(output: str) -> bool:
     """Whether an answer refuses at its beginning."""
-    beginning = normalise_answer(output[:REFUSAL_CHARACTERS])
-    return any(phrase in beginning for phrase in load_phrases("refusals"))
+    return bool(find_refusal(output))
 
 
 def is_apology(output: str) -> bool:
     """Whether an answer apologises, or regrets."""
-    beginning = normalise_answer(output[:APOLOGY_CHARACTERS])
-    return any(phrase in beginning for phrase in load_phrases("apologies"))
+    return bool(find_apology(output))

@@ -1,6 +1,6 @@
-"""References: checks that compare an output with its gold.
+"""Comparisons of extracted attributes with their gold values.
 
-A trace without gold is skipped; what needs no gold is in `assertions`.
+A trace without gold is skipped. How values are compared is in `evals.evaluators.comparisons`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,10 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from evals.evaluators import comparisons, sql
-from evals.evaluators.code_checks import (
-    NO_GOLD,
-    JsonParams,
-    Params,
-    Result,
-    SqlParams,
-    check,
-    quoted,
-)
+from evals.evaluators import comparisons
+from evals.evaluators.code_checks import NO_GOLD, Examples, JsonParams, Result, check, quoted
 from evals.evaluators.comparisons import Comparison, UnreadableJson
-from evals.evaluators.normal_form import is_number, is_same_value
-from evals.evaluators.sql import UnreadableSql
+from evals.evaluators.normal_form import is_number
 from evals.records import Failure, Json, Outcome, Trace
 
 
@@ -40,13 +31,53 @@ class Attributes(JsonParams):
         )
 
 
-@check("attributes", kind="reference", needs_gold=True, behaviour=2, params=Attributes)
+def compare_parts(trace: Trace, params: Attributes, gold: Json) -> Comparison | None:
+    """Compares the attributes one by one; an unreadable output has none of them."""
+    if not isinstance(gold, dict):
+        return None
+    try:
+        return params.compare(params.read_object(trace.output), gold)
+    except (UnreadableJson, RecursionError):
+        return params.compare({}, gold)
+
+
+def compare_part(trace: Trace, params: Attribute, gold: Json) -> Comparison | None:
+    """Compares one attribute; gold may be its value itself."""
+    if gold is None:
+        return None
+    return compare_parts(trace, params.as_attributes(), params.as_map(gold))
+
+
+@check(
+    "attributes",
+    kind="reference",
+    needs_gold=True,
+    behaviour=2,
+    params=Attributes,
+    compare=compare_parts,
+    examples=Examples(
+        gold={"brand": "Diesel", "colour": ["red", "crimson"], "size": None},
+        passes={"output": '{"brand": "diesel", "colour": "red", "size": "n/a"}'},
+        fails={"output": '{"brand": "Diesel", "colour": "red", "size": "42"}'},
+    ),
+)
 def attributes(trace: Trace, params: Attributes, gold: Json) -> Result:
     """Every attribute has its gold value and none is invented; value is the F1."""
     return compare_with_gold(params, trace, gold)
 
 
-@check("attribute_names", kind="reference", needs_gold=True, behaviour=2, params=Attributes)
+@check(
+    "attribute_names",
+    kind="reference",
+    needs_gold=True,
+    behaviour=2,
+    params=Attributes,
+    examples=Examples(
+        gold={"brand": "Diesel", "colour": ["red", "crimson"], "size": None},
+        passes={"output": '{"brand": "Prada", "colour": "blue"}'},
+        fails={"output": '{"brand": "Diesel"}'},
+    ),
+)
 def attribute_names(trace: Trace, params: Attributes, gold: Json) -> Result:
     """Every attribute that has a gold value is given some value; value is the share given."""
     compared = compare_extraction(params, trace, gold)
@@ -64,14 +95,33 @@ class Attribute(JsonParams):
     missing: tuple[str, ...] = ("n/a", "")
     ignore_case: bool = True
 
+    def as_attributes(self) -> Attributes:
+        """Returns the params of a comparison of this attribute alone."""
+        narrowed = self.model_dump(exclude={"name"}) | {"attributes": (self.name,)}
+        return Attributes.model_validate(narrowed)
 
-@check("attribute", kind="reference", needs_gold=True, behaviour=2, params=Attribute)
+    def as_map(self, gold: Json) -> Json:
+        """Returns gold as a map of attributes."""
+        return gold if gold is None or isinstance(gold, dict) else {self.name: gold}
+
+
+@check(
+    "attribute",
+    kind="reference",
+    needs_gold=True,
+    behaviour=2,
+    params=Attribute,
+    compare=compare_part,
+    examples=Examples(
+        params={"name": "colour"},
+        gold={"brand": "Diesel", "colour": ["red", "crimson"], "size": None},
+        passes={"output": '{"brand": "diesel", "colour": "red", "size": "n/a"}'},
+        fails={"output": '{"brand": "Diesel", "colour": "blue"}'},
+    ),
+)
 def attribute(trace: Trace, params: Attribute, gold: Json) -> Result:
     """One attribute has its gold value; gold is a map of attributes, or that value itself."""
-    if gold is not None and not isinstance(gold, dict):
-        gold = {params.name: gold}
-    narrowed = params.model_dump(exclude={"name"}) | {"attributes": (params.name,)}
-    return compare_with_gold(Attributes.model_validate(narrowed), trace, gold)
+    return compare_with_gold(params.as_attributes(), trace, params.as_map(gold))
 
 
 class Compared(NamedTuple):
@@ -119,60 +169,28 @@ def show_values(value: Json) -> str:
     return " or ".join("nothing" if v is None else quoted(v, 60) or "''" for v in values[:3])
 
 
-class Equals(Params):
-    """Params of `equals`."""
+class AttributeF1(Attributes):
+    """Params of `attribute_f1`."""
 
-    ignore_case: bool = True
-
-
-@check("equals", kind="reference", needs_gold=True, behaviour=2, params=Equals)
-def equals(trace: Trace, params: Equals, gold: Json) -> Result:
-    """The output is the gold text, or one of several, spaces (and case) evened out."""
-    accepted: list[Json] = [
-        v for v in (gold if isinstance(gold, list) else [gold]) if v is not None
-    ]
-    if not accepted:
-        return NO_GOLD
-    if any(is_gold_text(trace.output, value, params.ignore_case) for value in accepted):
-        return Outcome(True)
-    return Outcome(False, explanation=f"said {quoted(trace.output)}, gold {show_values(accepted)}")
+    at_least: float = Field(default=0.8, ge=0, le=1, description="the F1 that passes")
 
 
-def is_gold_text(output: str, gold: Json, ignore_case: bool) -> bool:
-    """Whether an output is a gold value; a gold object or list is compared with it as JSON."""
-    if not isinstance(gold, dict | list):
-        return is_same_value(output, gold, ignore_case)
-    try:
-        return is_same_value(comparisons.read_json(output), gold, ignore_case)
-    except (UnreadableJson, RecursionError):
-        return False
-
-
-class SqlEquals(SqlParams):
-    """Params of `sql_equals`."""
-
-    tables_only: bool = Field(default=False, description="compare only the tables read")
-
-
-@check("sql_equals", kind="reference", needs_gold=True, behaviour=1, params=SqlEquals)
-def sql_equals(trace: Trace, params: SqlEquals, gold: Json) -> Result:
-    """The SQL parses to the gold query, or reads the same tables."""
-    wanted = gold.get("sql") if isinstance(gold, dict) else gold
-    if wanted is None:
-        return NO_GOLD
-    try:
-        if not isinstance(wanted, str):
-            raise UnreadableSql("not a text")
-        expected = sql.read_query(wanted, params.dialect)
-    except UnreadableSql as error:
-        return Failure("bad-gold", f"the gold query: {quoted(str(error), 200)}")
-    answered = params.sql_in(trace.output)
-    try:
-        query = sql.read_query(answered, params.dialect)
-        same = params.tables_only or sql.is_same_query(answered, wanted, params.dialect)
-    except UnreadableSql as error:
-        return Outcome(False, explanation=f"not readable SQL: {quoted(str(error), 200)}")
-    if query.tables != expected.tables:
-        read, gold_read = (quoted(", ".join(q.tables) or "no table") for q in (query, expected))
-        return Outcome(False, explanation=f"reads {read}; gold reads {gold_read}")
-    return Outcome(same, explanation="" if same else "the same tables, another query")
+@check(
+    "attribute_f1",
+    kind="reference",
+    needs_gold=True,
+    behaviour=1,
+    params=AttributeF1,
+    compare=compare_parts,
+    examples=Examples(
+        gold={"brand": "Diesel", "colour": ["red", "crimson"], "size": None},
+        passes={"output": '{"brand": "Diesel", "colour": "red", "size": "42"}'},
+        fails={"output": '{"brand": "Diesel", "colour": "blue"}'},
+    ),
+)
+def attribute_f1(trace: Trace, params: AttributeF1, gold: Json) -> Result:
+    """The F1 of an extraction's values is high enough; value is the F1."""
+    result = compare_with_gold(params, trace, gold)
+    if not isinstance(result, Outcome) or result.value is None or result.passed:
+        return result
+    return Outcome(result.value >= params.at_least, result.value, result.explanation)
