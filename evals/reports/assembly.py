@@ -15,6 +15,7 @@ from evals.evaluators.registry import is_recorded
 from evals.records import JsonLike, digest
 from evals.reports.archive import read_earlier_reports, read_report
 from evals.reports.decide.rows import Rate, read_rows
+from evals.reports.incident_names import remember_names
 from evals.reports.night_data import StoredNight, find_baseline_versions
 from evals.reports.report import Report, build_refused_report, build_report
 from evals.reports.section import Parts
@@ -107,6 +108,7 @@ def write_app_report(
     beside = {**stamp, "provisional_until": until.isoformat()}
     folder = write_report(lake, night, report.to_json(), html, beside)
     render_other_versions(lake, night, report.app, report.version, versions)
+    remember_names(lake, report)
     return StoredReport(report, folder)
 
 

@@ -5,7 +5,7 @@ Reads marts by name and has no joins; what the figures mean is in `sections` and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple, cast
@@ -16,8 +16,9 @@ from evals.records import Trace
 from evals.reports import json_form
 from evals.reports.archive import read_earlier_reports, read_report
 from evals.reports.decide.blessed import Blessed, read_rates
-from evals.reports.decide.incidents import Action, Decision
+from evals.reports.decide.incidents import Action, Decision, KnownName
 from evals.reports.decide.rows import Paid, Row, read_row
+from evals.reports.incident_names import list_known_names
 from evals.reports.label_counts import count_labels
 from evals.reports.row_counts import (
     Accounting,
@@ -47,6 +48,7 @@ from evals.storage.refused_rows import count_unplaced
 from evals.worklist.sampling import compute_place
 
 EXAMPLES = 5
+"""Failing answers of each dimension; a report shows five of all."""
 RECENT = 14
 
 Versions = dict[date, str]
@@ -131,6 +133,11 @@ class StoredNight:
         ]
 
     @property
+    def incident_names(self) -> Sequence[KnownName]:
+        """The names that reports gave to its incidents."""
+        return list_known_names(self.lake, self.app.app)
+
+    @property
     def accounting(self) -> Accounting:
         """The counts of the night's rows, in total and by file."""
         return read_account(self.lake, self.counts)
@@ -207,7 +214,7 @@ class StoredNight:
         return FAULTS
 
     def list_failing_answers(self) -> Sequence[Row]:
-        """Returns failing answers to read: dimensions in turn, in the sampling order."""
+        """Returns failing answers to read, the first of each dimension in the sampling order."""
         return list_failing_answers(self.lake, self.date, self.app.app)
 
     def search_slices(self) -> SliceSearch:
@@ -354,7 +361,10 @@ def sum_paid(lake: Lake, night: date, app: str, evaluators: Sequence[Evaluator])
 
 
 def list_failing_answers(lake: Lake, night: date, app: str) -> list[Row]:
-    """Returns failing answers to read: dimensions in turn, in the sampling order."""
+    """Returns failing answers to read, the first of each dimension in the sampling order.
+
+    The dimension that most answers fail comes first.
+    """
     failing = [
         read_row(FailingScore, row)
         for file in list_mart_files(lake, "fct_scores", [night])
@@ -362,9 +372,10 @@ def list_failing_answers(lake: Lake, night: date, app: str) -> list[Row]:
         for row in rows
         if row["app"] == app
     ]
-    chosen = {row.trace_id: row for row in take_turns(failing, app)}
-    traces = {t.trace_id: t for t in lake.stream_night("traces", night, ("trace_id", chosen))}
-    return [make_example(row, traces[key]) for key, row in chosen.items() if key in traces]
+    chosen = select_first(failing, app)
+    ids = {row.trace_id for row in chosen}
+    traces = {t.trace_id: t for t in lake.stream_night("traces", night, ("trace_id", ids))}
+    return [make_example(row, traces[row.trace_id]) for row in chosen if row.trace_id in traces]
 
 
 class FailingScore(NamedTuple):
@@ -377,19 +388,13 @@ class FailingScore(NamedTuple):
     explanation: str | None
 
 
-def take_turns(failing: Sequence[FailingScore], app: str) -> Iterator[FailingScore]:
-    """Yields the first traces in the sampling order, one of each dimension in turn."""
-    queues: dict[str, list[FailingScore]] = {}
+def select_first(failing: Sequence[FailingScore], app: str) -> list[FailingScore]:
+    """Selects the first failing answers of each dimension in the sampling order, each once."""
+    by_dimension: dict[str, dict[str, FailingScore]] = {}
     for row in sorted(failing, key=lambda r: (compute_place(r.trace_id, app), r.evaluator)):
-        queues.setdefault(row.dimension, []).append(row)
-    seen = set[str]()
-    ordered = sorted(queues.items(), key=lambda item: (-len(item[1]), item[0]))
-    while len(seen) < EXAMPLES and any(queue for _, queue in ordered):
-        for _, queue in ordered:
-            row = queue.pop(0) if queue else None
-            if row and len(seen) < EXAMPLES and row.trace_id not in seen:
-                seen.add(row.trace_id)
-                yield row
+        by_dimension.setdefault(row.dimension, {}).setdefault(row.trace_id, row)
+    ordered = sorted(by_dimension.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [row for _, rows in ordered for row in list(rows.values())[:EXAMPLES]]
 
 
 def make_example(row: FailingScore, trace: Trace) -> Row:

@@ -11,7 +11,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from evals.reports.decide.blessed import Blessed
-from evals.reports.decide.incidents import Decision
+from evals.reports.decide.incidents import Decision, KnownName
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.phrases import round_figure
 from evals.reports.row_counts import Accounting, LabelCounts
@@ -125,6 +125,11 @@ class NightData(Protocol):
         """What people decided on the application's incidents."""
         ...
 
+    @property
+    def incident_names(self) -> Sequence[KnownName]:
+        """The names that reports gave to the application's incidents."""
+        ...
+
     def read_label_counts(self) -> LabelCounts:
         """Returns how many labels count, and why others do not."""
         ...
@@ -146,7 +151,7 @@ class NightData(Protocol):
         ...
 
     def list_failing_answers(self) -> Sequence[Row]:
-        """Returns failing answers in the order in which a person should read them."""
+        """Returns failing answers to read, the first of each dimension in the sampling order."""
         ...
 
     def search_slices(self) -> SliceSearch:

@@ -40,6 +40,7 @@ KINDS = (
     declare_cache(r"contents\.json"),
     declare_cache(r"missing_nights\.json"),
     declare_cache(r"failed_sources\.json"),
+    declare_cache(r"incident_names\.json"),
     declare_cache(r"model_lists\.json"),
     declare_cache(r"emptied\.json"),
     declare_cache(r"answer_files\.json", "a file of answers lost before goes unnoticed"),

@@ -6,6 +6,7 @@ evidence of a night is in `evals.statistics.series`; the gate's outcome is in `c
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -51,6 +52,14 @@ class Decision(NamedTuple):
     reason: str
 
 
+class KnownName(NamedTuple):
+    """The name that an incident has in a stored report."""
+
+    name: str
+    first: date
+    """Its first night, as that report has it."""
+
+
 @dataclass(frozen=True)
 class History:
     """The nights of an application up to one of them, oldest first."""
@@ -69,6 +78,8 @@ class History:
     """The same of series with a margin of their own."""
     averaged: Collection[Key] | None = None
     """The series whose mean is the whole application; None: all that decide, without slices."""
+    names: Sequence[KnownName] = ()
+    """Names that reports gave: an incident keeps its own where its first night moves."""
 
     @property
     def wholes(self) -> list[Key]:
@@ -247,6 +258,7 @@ class Replay:
         if not incident.is_open:
             incident.state, incident.ended = "open", None
             incident.reopened.append(night)
+        incident.first = min(incident.first, fall.start)
         incident.falls[key] = fall
         self.forget_evidence(i, night)
 
@@ -270,11 +282,28 @@ class Replay:
             again = fall.key in one.falls and since <= REMEMBERED
             if one.state != "accepted" and (again or abs(fall.start - one.first) <= TOGETHER):
                 return one
-        name = f"{self.history.app}-{self.history.nights[fall.start].isoformat()}"
-        taken = sum(one.name == name or one.name.startswith(f"{name}-") for one in self.incidents)
-        incident = Incident(f"{name}-{taken + 1}" if taken else name, fall.start, night, {})
+        incident = Incident(self.name_incident(fall.start), fall.start, night, {})
         self.incidents.append(incident)
         return incident
+
+    def name_incident(self, start: int) -> str:
+        """Names an incident: as reports did that had it, else after its first night.
+
+        A corrected night, or another number of series, may move the first night by a few; the
+        name stays, and with it what people decided.
+        """
+        first, used = self.history.nights[start], {one.name for one in self.incidents}
+        near = [
+            (abs((known.first - first).days), known.name)
+            for known in self.history.names
+            if known.name not in used and abs((known.first - first).days) <= TOGETHER
+        ]
+        if near:
+            return min(near)[1]
+        name = f"{self.history.app}-{first.isoformat()}"
+        used.update(known.name for known in self.history.names)
+        others = (f"{name}-{number}" for number in itertools.count(2))
+        return next(one for one in itertools.chain((name,), others) if one not in used)
 
     def update_state(self, incident: Incident, night: int) -> None:
         """Sets the state of an open incident after a night."""
@@ -290,16 +319,20 @@ class Replay:
             incident.state = "improved" if improved else "ongoing"
 
     def apply_decisions(self, night: int) -> None:
-        """Applies what people decided by a night."""
-        while self.unapplied and self.unapplied[0].night <= self.history.nights[night]:
-            decision = self.unapplied.pop(0)
-            found = [one for one in self.incidents if one.name == decision.incident]
-            for one in found:
-                one.decisions.append(decision)
-                if decision.action == "accept" and one.is_open:
-                    self.accept(one, night)
-                elif decision.action == "reopen" and not one.is_open:
-                    self.reopen(one, night)
+        """Applies what people decided by a night, once the incident is there."""
+        found = {one.name: one for one in self.incidents}
+        is_due = [
+            decision.night <= self.history.nights[night] and decision.incident in found
+            for decision in self.unapplied
+        ]
+        for decision in itertools.compress(self.unapplied, is_due):
+            one = found[decision.incident]
+            one.decisions.append(decision)
+            if decision.action == "accept" and one.is_open:
+                self.accept(one, night)
+            elif decision.action == "reopen" and not one.is_open:
+                self.reopen(one, night)
+        self.unapplied = [d for d, due in zip(self.unapplied, is_due, strict=True) if not due]
 
     def accept(self, incident: Incident, night: int) -> None:
         """Takes the level since the start of an incident as the new baseline."""

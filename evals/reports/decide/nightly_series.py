@@ -16,7 +16,13 @@ from evals.evaluators.registry import is_recorded
 from evals.reports.decide.coverage import is_measured
 from evals.reports.decide.evidence import Evidence
 from evals.reports.decide.falls import ALL, ONE_SIDED, Key
-from evals.reports.decide.incidents import Decision, History, Replayed, SeriesNight
+from evals.reports.decide.incidents import (
+    Decision,
+    History,
+    KnownName,
+    Replayed,
+    SeriesNight,
+)
 from evals.reports.decide.judge_labels import pool_labels
 from evals.reports.decide.measurements import (
     build_empty_rows,
@@ -79,6 +85,7 @@ def build_history(
     decisions: Sequence[Decision],
     applications: int,
     strata: Iterable[StratumCount] = (),
+    names: Sequence[KnownName] = (),
 ) -> History:
     """Builds the history of an application up to tonight.
 
@@ -88,6 +95,7 @@ def build_history(
         decisions: of people on its incidents.
         applications: how many the board has.
         strata: of all nights so far: rates are those at the mix of the first week.
+        names: of incidents in stored reports.
     """
     keys, offsets = select_keys(evidence), compute_offsets(strata)
     rows: dict[Key, dict[date, SeriesNight]] = {key: {} for key in keys}
@@ -111,6 +119,7 @@ def build_history(
         board_series=max(1, len(deciding)) * max(1, applications),
         averaged={row.series for row in evidence.rates if row.slice == ALL} & {*deciding},
         decisions=decisions,
+        names=names,
         max_drop=evidence.app.gate.max_drop,
         max_drops={
             row.series: gate.max_drop

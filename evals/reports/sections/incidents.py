@@ -211,7 +211,9 @@ def collect(night: NightData) -> Given:
     decisions = night.incident_decisions
     evidence = collect_evidence(night)
     strata = read_rows(StratumCount, night.read_rows_so_far("rpt_strata"))
-    history = build_history(evidence, rates, decisions, night.board_applications, strata)
+    history = build_history(
+        evidence, rates, decisions, night.board_applications, strata, night.incident_names
+    )
     return Given(night.app.owner, history)
 
 

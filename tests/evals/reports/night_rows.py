@@ -9,7 +9,7 @@ from typing import Any
 
 from evals.models import FAULTS
 from evals.reports.decide.blessed import Blessed
-from evals.reports.decide.incidents import Decision
+from evals.reports.decide.incidents import Decision, KnownName
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.report import Report, build_report
 from evals.reports.row_counts import Accounting, LabelCounts
@@ -60,6 +60,7 @@ class Night:
     """Whether the two nights before were like this one: then a clear drop is an incident."""
     board_applications: int = 1
     incident_decisions: Sequence[Decision] = ()
+    incident_names: Sequence[KnownName] = ()
     blessed: Blessed | None = None
     slice_search: SliceSearch = SliceSearch()  # noqa: RUF009  frozen
 

@@ -23,6 +23,7 @@ from tests.evals.reports.chat_nights import (
     make_week,
 )
 from tests.evals.reports.night_rows import report_of
+from tests.evals.reports.report_bodies import example
 
 NAME = "chat-2026-10-06"
 ACCEPTED = Decision(NAME, TONIGHT, "accept", "Ann", "a <b>wanted</b> tone")
@@ -38,6 +39,15 @@ def test_a_drop_of_three_nights_is_an_incident() -> None:
     assert row["rates"][0]["before"] == pytest.approx(0.91, abs=0.01)
     assert row["rates"][0]["after"] == pytest.approx(0.75, abs=0.01)
     assert (body["verdict"], body["gate"]["outcome"]) == ("slipped", "regressed")
+
+
+def test_answers_to_read_are_of_what_fell_first() -> None:
+    """Answers of a dimension that did not fall come after them, each answer once."""
+    other = [example(i, dimension="tone") for i in range(5)]
+    fallen = [example(i, dimension="over-refusal") for i in (0, 7, 8)]
+    body = build_valid(replace(BASE, examples=[*other, *fallen]))
+    read = [(row["trace_id"][-1], row["dimension"]) for row in body["examples"]]
+    assert read == [*((n, "over-refusal") for n in "078"), *((n, "tone") for n in "12")]
 
 
 def test_the_first_night_of_a_drop_is_no_page() -> None:

@@ -13,6 +13,7 @@ from evals.reports.decide.incidents import (
     Decision,
     History,
     Incident,
+    KnownName,
     SeriesNight,
     replay_nights,
 )
@@ -91,6 +92,40 @@ def test_dimensions_that_fall_together_are_one_incident() -> None:
     (one,) = replay(make_history(both))
     assert one.name == NAME
     assert {A, B} <= set(one.falls)
+
+
+def test_an_incident_begins_with_its_first_fall() -> None:
+    """A dimension that fell earlier and is found later moves its first night, not its name."""
+    slow = {**FALLEN, B: [*vary(50, 37), *vary(62, 4, 37), *vary(80, 59, 41)]}
+    (one,) = replay(make_history(slow))
+    assert one.name == NAME
+    assert one.first == min(fall.start for fall in one.falls.values()) < 40
+
+
+@pytest.mark.parametrize("days", [-7, -3, 2, 7])
+def test_an_incident_keeps_its_name_where_its_first_night_moves(days: int) -> None:
+    """It has the name of the report that had it, and what people decided under that name."""
+    first = FIRST + timedelta(days=40 + days)
+    known = KnownName(f"app-{first}", first)
+    decision = Decision(known.name, FIRST + timedelta(days=60), "accept", "Ann", "wanted")
+    history = replace(make_history(FALLEN, decisions=[decision]), names=[known])
+    (one,) = replay(history)
+    assert (one.name, one.first, one.state) == (known.name, 40, "accepted")
+
+
+def test_a_name_belongs_to_one_incident() -> None:
+    """One that began more than a week away is another's, and so is one that is taken."""
+    far, other = (KnownName(f"app-{day}", day) for day in (date(2026, 2, 6), date(2026, 3, 18)))
+    drops = {**FALLEN, B: [*vary(50, 75), *vary(125, 25)]}
+    names = [one.name for one in replay(replace(make_history(drops), names=[far, other]))]
+    assert names == [NAME, other.name]
+
+
+def test_a_decision_waits_for_its_incident() -> None:
+    """One from a night on before the incident opens counts once it is open."""
+    decision = Decision(NAME, FIRST + timedelta(days=39), "accept", "Ann", "wanted")
+    (one,) = replay(make_history(FALLEN, decisions=[decision]))
+    assert (one.state, one.ended) == ("accepted", one.opened)
 
 
 def test_a_later_drop_is_another_incident() -> None:
