@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
+from evals.evaluators import shown_examples
 from evals.evaluators.protocol import (
     Configuration,
     Declaration,
@@ -19,6 +20,7 @@ from evals.evaluators.protocol import (
     WrongDeclaration,
 )
 from evals.evaluators.reply_wrapping import strip_wrapping
+from evals.evaluators.shown_examples import choose_examples
 from evals.evaluators.untrusted import quote_texts
 from evals.models import FAULTS, WITHOUT_LIMIT, Request
 from evals.records import Answer, Failure, Json, JsonLike, Outcome, Trace, digest, encode_canonical
@@ -52,7 +54,9 @@ def answer_parts(judge: Judge, pin: ModelPin) -> dict[str, str]:
     """Returns the hashes of what an answer depends on, beside the content itself."""
     return {
         "prompt": digest([judge.system, RENDERING]),
-        "examples": digest([example.model_dump() for example in judge.examples]),
+        "examples": digest(
+            [*(one.model_dump() for one in judge.examples), *describe_choice(judge)]
+        ),
         "model": digest([pin.provider, pin.model, pin.sha256, *non_defaults(pin, "revision")]),
         "parameters": digest(
             [
@@ -72,6 +76,11 @@ def answer_parts(judge: Judge, pin: ModelPin) -> dict[str, str]:
     }
 
 
+def describe_choice(judge: Judge) -> list[JsonLike]:
+    """Returns how examples are chosen from the pool; nothing where all are shown."""
+    return [] if judge.shown is None else [["shown", judge.shown, shown_examples.BEHAVIOUR]]
+
+
 def non_defaults(pin: ModelPin, *names: str) -> list[JsonLike]:
     """Returns the keys of a pin that differ from the defaults: a new key changes no old hash."""
     defaults = ModelPin.model_fields
@@ -85,7 +94,7 @@ def build_request(judge: Judge, trace: Trace, gold: Json) -> Request:
     if gold is not None:
         material["gold"] = as_text(gold)
     messages = [{"role": "system", "content": f"{judge.system}\n\n{APART}"}]
-    for example in judge.examples:
+    for example in choose_examples(judge, material):
         messages += render_example(judge, example)
     messages.append({"role": "user", "content": render_question(judge, material)})
     return Request(

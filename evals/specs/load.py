@@ -19,6 +19,7 @@ from evals.records import Json, digest
 from evals.specs.apps import App
 from evals.specs.attacks import Attacks
 from evals.specs.catalog import Catalog, Slice
+from evals.specs.judge_pools import add_pool
 from evals.specs.models import ModelPin
 from evals.specs.pins import find_refusal, is_reasoning
 from evals.specs.problems import BrokenApplication, Problem
@@ -79,6 +80,7 @@ class Reader:
         self.check_apps()
         self.check_repeats()
         self.check_suites()
+        self.read_pools()
         self.check_judges()
         self.check_expectations()
         catalog = Catalog(root=self.root)
@@ -284,6 +286,12 @@ class Reader:
                         path, ("dimensions", index, "check", "gold"), f"no gold set {gold!r}"
                     )
                     self.report(self.apps_of_suite(name), where)
+
+    def read_pools(self) -> None:
+        """Adds the examples that judges have in files of their own."""
+        for name, judge in self.judges.items():
+            with self.reporting(self.apps_of_judge(name)):
+                self.judges[name] = add_pool(self.root / "judges", judge)
 
     def check_judges(self) -> None:
         """Checks that every judge's model is declared and supports the judge's mode."""

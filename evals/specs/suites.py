@@ -221,6 +221,18 @@ class Judge(Spec):
         "was not shown; or its middle is left out",
     )
     examples: tuple[Example, ...] = Field(default=(), description="its frozen few-shot pool")
+    pool: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.jsonl$",
+        description="a file in `judges/` with more examples, one a line, such as `tone.jsonl`",
+    )
+    shown: int | None = Field(
+        default=None,
+        ge=1,
+        le=50,
+        description="how many examples a trace is judged with: of each verdict those most similar "
+        "to it; null: all of them",
+    )
     version: int = Field(default=1, description="raised to score again without new calls")
 
 

@@ -260,3 +260,54 @@ def test_a_threshold_is_no_part_of_the_answer_version() -> None:
     """Moving a threshold costs no call."""
     moved = JUDGE.model_copy(update={"threshold": 0.9})
     assert judges.answer_parts(moved, PIN) == judges.answer_parts(JUDGE, PIN)
+
+
+POOL = (
+    *(
+        Example(input=f"Where is parcel {n}?", output="On its way.", verdict="pass")
+        for n in range(4)
+    ),
+    *(Example(input=f"Parcel {n} is lost!", output="So what.", verdict="fail") for n in range(4)),
+    Example(input="Can I return shoes?", output="Within 30 days.", verdict="pass"),
+    Example(input="Return my shoes", output="No.", verdict="fail"),
+)
+
+
+def list_shown(judge: Judge, trace: Trace = TRACE) -> list[str]:
+    """Lists the examples of a request, as the texts of their turns."""
+    return [m["content"] for m in judges.build_request(judge, trace, None).messages[1:-1:2]]
+
+
+def test_a_trace_is_judged_with_the_examples_most_similar_to_it() -> None:
+    """Of a pool, a request has the nearest passes and failures, the nearest last."""
+    judge = JUDGE.model_copy(update={"examples": POOL, "shown": 2})
+    asked = dataclasses.replace(TRACE, input="May I return the shoes I bought?", output="Yes.")
+    shown = list_shown(judge, asked)
+    assert len(shown) == 2
+    assert all("shoes" in one for one in shown)
+    assert len(list_shown(JUDGE.model_copy(update={"examples": POOL}), asked)) == len(POOL)
+
+
+def test_the_trace_itself_is_no_example_of_its_own() -> None:
+    """An example with the same texts would lend the judge its verdict."""
+    judge = JUDGE.model_copy(update={"examples": POOL, "shown": 4})
+    own = dataclasses.replace(TRACE, input="Can I  return shoes?", output="Within 30 days.")
+    assert not any("Within 30 days." in one for one in list_shown(judge, own))
+
+
+@pytest.mark.parametrize("shown", [1, 3, 10])
+def test_a_pool_of_one_verdict_still_gives_its_examples(shown: int) -> None:
+    """Where a verdict has too few examples, the other fills the rest."""
+    judge = JUDGE.model_copy(update={"examples": (*POOL[:4], *POOL[4:5]) * 2, "shown": shown})
+    assert len(list_shown(judge)) == shown
+
+
+def test_the_choice_of_examples_is_part_of_the_answer_s_version() -> None:
+    """Another number of examples is another question; a judge that shows all keeps its version."""
+    parts = [
+        judges.answer_parts(JUDGE.model_copy(update={"examples": POOL, "shown": shown}), PIN)
+        for shown in (None, 2, 4)
+    ]
+    assert len({one["examples"] for one in parts}) == 3
+    before = judges.digest([one.model_dump() for one in POOL])
+    assert parts[0]["examples"] == before

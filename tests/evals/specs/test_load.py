@@ -129,3 +129,40 @@ def test_a_check_that_is_no_evaluator_is_explained(tmp_path: Path, check: str, f
     assert "such as `assertion: contains`" in message
     assert f"found {found}; where people judge" in message
     assert "`recorded: true`" in message
+
+
+JUDGED = {
+    "suites__chat": (
+        "suite: chat\ndimensions:\n  - {dimension: kind, question: 'Is it?', check: {judge: kind}}\n"
+    ),
+    "models": "m: {model: m-2026-01-01, base_url: 'http://127.0.0.1:1/v1'}\n",
+}
+KIND = "judge: kind\nasks: Is it kind?\nmodel: m\nsystem: Is it?\npool: kind.jsonl\n"
+
+
+def test_a_judge_has_the_examples_of_its_file(tmp_path: Path) -> None:
+    """A pool in a file of its own is read with the judge, after the examples it declares."""
+    lines = '{"input": "Hi", "output": "Hello", "verdict": "pass"}\n\n{"verdict": "fail"}\n'
+    files = {"judges__kind": KIND, "judges/kind.jsonl": lines}
+    judge = load_files(tmp_path, **JUDGED, **files).judges["kind"]
+    assert [example.verdict for example in judge.examples] == ["pass", "fail"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "more", "message"),
+    [
+        (None, "", "kind.yaml:5: pool: no file 'kind.jsonl' in judges/"),
+        ('{"verdict": "fail"}\n{"verdict": "perhaps"}\n', "", "kind.jsonl:2: verdict: "),
+        ("{not json", "", "kind.jsonl:1: the line: "),
+        ('{"verdict": "fail"}\n', "shown: 2\n", "kind.yaml:6: shown: 2 are to be shown, and"),
+    ],
+)
+def test_a_broken_pool_stops_what_uses_the_judge(
+    tmp_path: Path, lines: str | None, more: str, message: str
+) -> None:
+    """The message names the file and the line; the other application is evaluated."""
+    files = {"judges/kind.jsonl": lines} if lines else {}
+    catalog = load_files(tmp_path, **JUDGED, **files, judges__kind=KIND + more)
+    assert list(catalog.apps) == ["other"]
+    (found,) = list_messages(catalog)["chat"]
+    assert message in found
