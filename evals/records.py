@@ -194,6 +194,15 @@ class NonAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class LastTurn:
+    """The last turn of a session."""
+
+    trace_id: str
+    session_id: str
+    """The trace's own id where it has no session."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What an evaluator found in one trace."""
 

@@ -20,7 +20,7 @@ from evals.evaluators.label_verdicts import (
     select_deciding,
 )
 from evals.privacy.row_filter import PrivacyFilter
-from evals.records import Failure, GoldValue, Json, Label, Outcome, Skip, Trace, digest
+from evals.records import Failure, GoldValue, Json, Label, LastTurn, Outcome, Skip, Trace, digest
 from evals.specs import Evaluator
 from evals.specs.label_rules import LabelRules
 
@@ -34,6 +34,10 @@ class GoldAndLabels:
     """By trace_id."""
     gold_values: Mapping[tuple[str, str], Json]
     """By trace_id and dimension, in the labels' own name of it."""
+    session_labels: Mapping[str, tuple[Label, ...]] = field(
+        default_factory=dict[str, tuple[Label, ...]]
+    )
+    """Labels of whole sessions, by the session's id."""
     privacy: PrivacyFilter | None = None
     """Redacts gold sets as traces were redacted; None: neither was."""
     gold_sets: dict[tuple[str, str], GoldSet] = field(
@@ -51,15 +55,19 @@ class GoldAndLabels:
     ) -> GoldAndLabels:
         """Indexes labels and gold values by trace; of several gold values the last one counts."""
         by_trace: dict[str, list[Label]] = defaultdict(list)
+        by_session: dict[str, list[Label]] = defaultdict(list)
         for label in labels:
             if label.subject == "trace":
                 by_trace[label.subject_id].append(label)
+            elif label.subject == "session":
+                by_session[label.subject_id].append(label)
         gold: dict[tuple[str, str], Json] = {}
         for value in gold_values:
             if value.subject == "trace":
                 gold[value.subject_id, value.dimension] = value.value
         votes = {trace_id: tuple(ones) for trace_id, ones in by_trace.items()}
-        return cls(catalog_root / "gold", votes, gold, privacy)
+        of_sessions = {session: tuple(ones) for session, ones in by_session.items()}
+        return cls(catalog_root / "gold", votes, gold, of_sessions, privacy)
 
     @property
     def root(self) -> Path:
@@ -96,6 +104,14 @@ class GoldAndLabels:
         """
         labels = self.labels.get(trace.trace_id, ())
         return list_votes(x for x in labels if x.dimension == dimension and is_about(x, trace))
+
+    def labels_on_session(self, last_turn: LastTurn, dimension: str) -> list[Label]:
+        """Returns each annotator's label of a session, or else of its last turn."""
+        labels = (
+            *self.labels.get(last_turn.trace_id, ()),
+            *self.session_labels.get(last_turn.session_id, ()),
+        )
+        return list_votes(label for label in labels if label.dimension == dimension)
 
     def recorded_labels(self, evaluator: Evaluator, trace: Trace) -> dict[str, list[Label]]:
         """Groups the labels of outside annotators by the name their scores go under.

@@ -110,6 +110,7 @@ def build_evaluator(
     parts = {
         "where": digest(dimension.where),
         "version": str(dimension.version),
+        **({} if dimension.subject == "trace" else {"subject": dimension.subject}),
         **configured.parts,
     }
     sampling = resolve_sample(declared.catalog, dimension, evaluator_type)
@@ -131,7 +132,7 @@ def build_evaluator(
         name=evaluator_type.evaluator_name(app, name, declared.name),
         kind=evaluator_type.kind,
         check=evaluator_type.name,
-        subject=evaluator_type.subject,
+        subject=dimension.subject,
         version=digest(parts),
     )
 

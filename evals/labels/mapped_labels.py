@@ -16,11 +16,15 @@ from evals.evaluators.label_verdicts import (
     select_deciding,
 )
 from evals.labels.alignment import choose_split
-from evals.records import Label, Outcome, Trace
+from evals.records import Label, Outcome, Subject
 from evals.specs import Catalog, Dimension
 from evals.specs.label_rules import LabelRules
 from evals.storage.lake import Lake
 from evals.storage.tables import MappedLabel
+from evals.worklist.session_traces import read_last_turns
+
+About = tuple[date, str, str, str]
+"""Night, application, trace and dimension."""
 
 
 def map_labels(
@@ -38,12 +42,32 @@ def map_labels(
     labelled = set(references.labels)
     mapped: list[MappedLabel] = []
     for trace in lake.stream_night("traces", night, ("trace_id", labelled)):
-        for dimension in list_dimensions(catalog, trace.app):
+        for dimension in list_dimensions(catalog, trace.app, "trace"):
             rules, votes = dimension.label_rules, references.labels_on(trace, dimension.labels_name)
-            row = map_votes(rules, votes, night, trace, dimension.dimension)
+            about = (night, trace.app, trace.trace_id, dimension.dimension)
+            row = map_votes(rules, votes, about, trace.session_id)
             if row:
                 mapped.append(row)
-    return [*mapped, *map_unlabelled(lake, catalog, labelled, night)]
+    sessions = map_sessions(lake, catalog, references, night)
+    return [*mapped, *sessions, *map_unlabelled(lake, catalog, labelled, night)]
+
+
+def map_sessions(
+    lake: Lake, catalog: Catalog, references: GoldAndLabels, night: date
+) -> Iterator[MappedLabel]:
+    """Maps people's labels of sessions, on the dimensions that evaluate sessions.
+
+    A label of the session's last turn counts as one of the session.
+    """
+    for app in catalog.apps:
+        dimensions = list_dimensions(catalog, app, "session")
+        for turn in read_last_turns(lake, night, app) if dimensions else ():
+            for dimension in dimensions:
+                votes = references.labels_on_session(turn, dimension.labels_name)
+                about = (night, app, turn.trace_id, dimension.dimension)
+                row = map_votes(dimension.label_rules, votes, about, turn.session_id)
+                if row:
+                    yield row._replace(subject="session", subject_id=turn.session_id)
 
 
 def map_unlabelled(
@@ -63,23 +87,23 @@ def map_unlabelled(
 
 def find_implied(catalog: Catalog, app: str) -> Iterator[tuple[str, Outcome]]:
     """Yields the dimensions on which an answer without a label has a verdict, with the verdict."""
-    for dimension in list_dimensions(catalog, app):
+    for dimension in list_dimensions(catalog, app, "trace"):
         result = decide_people(dimension.label_rules, ())
         if isinstance(result, Outcome):
             yield dimension.dimension, result
 
 
 def map_votes(
-    rules: LabelRules, votes: Sequence[Label], night: date, trace: Trace, dimension: str
+    rules: LabelRules, votes: Sequence[Label], about: About, session_id: str | None
 ) -> MappedLabel | None:
-    """Maps people's votes on a trace; None where they decided nothing and are no tie."""
+    """Maps people's votes on a trace or session; None if they decided nothing and did not tie."""
     result = decide_people(rules, votes)
     if not isinstance(result, Outcome) and result != TIE:
         return None
     deciding = select_deciding(votes)
     chances = [chance for one in deciding if (chance := one.sampling_probability)]
     verdict = result if isinstance(result, Outcome) else None
-    row = build_row(night, trace.app, trace.trace_id, dimension, verdict, trace.session_id)
+    row = build_row(*about, verdict, session_id)
     people = compare_people(rules, votes)
     return row._replace(
         probability=1.0 if rules.unlabelled else max(chances, default=None),
@@ -102,9 +126,9 @@ def build_row(
     return MappedLabel(night, app, trace_id, dimension, verdict, probability=1.0, split=split)
 
 
-def list_dimensions(catalog: Catalog, app: str) -> Sequence[Dimension]:
-    """Returns the dimensions of an application's suite; none of a broken one."""
+def list_dimensions(catalog: Catalog, app: str, subject: Subject) -> Sequence[Dimension]:
+    """Returns the dimensions of an application that evaluate a subject; none of a broken one."""
     if app in catalog.broken:
         return ()
     suite = catalog.suites.get(catalog.app(app).suite or "")
-    return suite.dimensions if suite else ()
+    return [one for one in suite.dimensions if one.subject == subject] if suite else ()

@@ -36,7 +36,7 @@ def check_stored_labels(lake: Lake, catalog: Catalog, now: datetime) -> list[Lab
     labels = read_labels(lake)
     return [
         *check_words(lake, catalog, labels),
-        *check_subjects(labels),
+        *check_subjects(catalog, labels),
         *check_waiting(lake, labels, now),
         *check_refused(lake),
     ]
@@ -103,11 +103,17 @@ def find_unused_in_exports(
 SUBJECTS: dict[Subject, str] = {"session": "sessions", "pair": "pairs of answers"}
 
 
-def check_subjects(labels: Sequence[Label]) -> Iterator[LabelFinding]:
-    """Yields how many labels are about sessions or pairs, which are stored and not counted."""
+def check_subjects(catalog: Catalog, labels: Sequence[Label]) -> Iterator[LabelFinding]:
+    """Yields how many labels are about sessions or pairs that no dimension evaluates."""
+    used = {
+        (one.subject, one.labels_name)
+        for suite in catalog.suites.values()
+        for one in suite.dimensions
+    }
     for subject, name in SUBJECTS.items():
-        if n := sum(label.subject == subject for label in labels):
-            words = f"{count_labels(n)} stored, not counted: only labels of single traces are votes"
+        of_subject = (label for label in labels if label.subject == subject)
+        if n := sum((subject, label.dimension) not in used for label in of_subject):
+            words = f"{count_labels(n)} stored, not counted: no dimension evaluates {name}"
             yield LabelFinding("warn", f"labels of {name}", words)
 
 

@@ -64,6 +64,7 @@ def build_score(
         answer_version=evaluator.answer_version,
         inclusion=sampled.inclusion,
         subject=evaluator.subject,
+        subject_id=sampled.session_id,
     )
 
 

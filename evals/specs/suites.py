@@ -6,7 +6,7 @@ What a check does is in `evals.evaluators`.
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -76,7 +76,17 @@ class Dimension(Spec):
     check: Check | None = Field(
         default=None, description="what evaluates it; null: recorded verdicts only"
     )
-    where: str | None = Field(default=None, description="a SQL predicate over the trace's columns")
+    subject: Literal["trace", "session"] = Field(
+        default="trace",
+        description="what it evaluates: each trace, or each session as a whole, whose `messages` "
+        "are then the conversation, `steps` those of all turns, `input` the first and `output` the "
+        "last",
+    )
+    where: str | None = Field(
+        default=None,
+        description="a SQL predicate over the trace's columns, or over those of a session's last "
+        "turn",
+    )
     target: float | None = Field(default=None, ge=0, le=1, description="the rate the team wants")
     max_drop: float | None = Field(
         default=None, gt=0, lt=1, description="the smallest drop that matters; null: the gate's"
@@ -145,6 +155,13 @@ class Dimension(Spec):
         for mapping in value.values():
             refuse_contradiction(mapping)
         return value
+
+    @model_validator(mode="after")
+    def check_subject(self) -> Self:
+        """Refuses recorded verdicts on sessions: each is of a single trace."""
+        if self.recorded and self.subject != "trace":
+            raise ValueError("`recorded` verdicts are of single traces; leave `subject` out")
+        return self
 
     @property
     def label_rules(self) -> LabelRules:

@@ -79,7 +79,9 @@ def choose_attacks(catalog: Catalog) -> list[Attack]:
 def build_night_canaries(
     lake: Lake, references: GoldAndLabels, evaluator: Evaluator, night: date
 ) -> tuple[Canary, ...]:
-    """Builds the canaries a judge is asked beside a night's traces."""
+    """Builds the canaries a judge is asked beside a night's traces; none of whole sessions."""
+    if evaluator.subject != "trace":
+        return ()
     catalog = load_catalog(references.root)
     failed = find_carriers(lake, catalog, references, evaluator, night)
     return assign_attacks(choose_attacks(catalog), evaluator, failed)

@@ -20,6 +20,7 @@ from evals.specs import Evaluator
 from evals.storage.lake import Lake
 from evals.storage.queries import query_tables, quote_text
 from evals.storage.scratch import open_unnamed_file
+from evals.worklist import session_traces
 
 BUFFER_BYTES = 1 << 20
 """Bytes of contents kept in memory before they are written."""
@@ -46,9 +47,12 @@ class NightTraces:
     def read_ids(self, evaluator: Evaluator) -> Iterator[str]:
         """Reads the ids of the traces an evaluator covers."""
         within = self.find_covered(evaluator)
+        if evaluator.subject == "session":
+            yield from (one for one in self.read_sessions(evaluator) if is_in(one, within))
+            return
         for rows in self.lake.stream_batches("traces", self.night, ("trace_id",), evaluator.app):
             for row in rows:
-                if within is None or row["trace_id"] in within:
+                if is_in(row["trace_id"], within):
                     yield row["trace_id"]
 
     def read_traces(self, evaluator: Evaluator) -> Iterator[Trace]:
@@ -56,10 +60,25 @@ class NightTraces:
         within = self.find_covered(evaluator)
         columns = dict.fromkeys(("trace_id", "status", *evaluator.reads))
         columns |= {"input": None, "user_id": None} if evaluator.gold else {}
+        if evaluator.subject == "session":
+            place = (self.lake, self.night, evaluator.app)
+            for row in session_traces.read_sessions(*place, columns, within):
+                yield build_partial_trace(evaluator.app, row)
+            return
         for rows in self.lake.stream_batches("traces", self.night, tuple(columns), evaluator.app):
             for row in rows:
-                if within is None or row["trace_id"] in within:
+                if is_in(row["trace_id"], within):
                     yield build_partial_trace(evaluator.app, row)
+
+    def read_sessions(self, evaluator: Evaluator) -> dict[str, str]:
+        """Reads the sessions that an evaluator of sessions covers, by the id of their last turn.
+
+        Empty for an evaluator of single traces.
+        """
+        if evaluator.subject != "session":
+            return {}
+        turns = session_traces.read_last_turns(self.lake, self.night, evaluator.app)
+        return {turn.trace_id: turn.session_id for turn in turns}
 
     def read_strata(self, evaluator: Evaluator) -> dict[str, str]:
         """Reads the stratum of each trace; empty where the sample has no strata."""
@@ -84,6 +103,11 @@ class NightTraces:
             }
             self.ids_by_predicate[evaluator.where] = ids
         return ids
+
+
+def is_in(trace_id: str, within: set[str] | None) -> bool:
+    """Whether a trace is among some; None: among all."""
+    return within is None or trace_id in within
 
 
 def build_partial_trace(app: str, columns: Mapping[str, object], trace_id: str = "") -> Trace:

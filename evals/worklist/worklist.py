@@ -52,6 +52,8 @@ class SampledTrace(NamedTuple):
     """The probability with which it came into the sample."""
     is_skipped: bool = False
     """Whether it has no answer to evaluate, so that the evaluator skips it."""
+    session_id: str | None = None
+    """The session whose last turn it is, where sessions are evaluated."""
 
 
 class WantedAnswer(NamedTuple):
@@ -154,8 +156,9 @@ def build_worklist(
         elif trace.trace_id not in scored and kind.gives_none(evaluator, data):
             without_score += 1
         keys[trace.trace_id] = key
+    sessions = night.read_sessions(evaluator)
     sample = {
-        name: SampledTrace(keys[name], seat.inclusion, name in skipped)
+        name: SampledTrace(keys[name], seat.inclusion, name in skipped, sessions.get(name))
         for name, seat in seats.items()
     }
     current = {name for name, sampled in sample.items() if scored.get(name) == sampled.key}

@@ -53,7 +53,8 @@ def show_labels(settings: Settings, *, as_json: bool) -> None:
     from evals.storage.label_records import read_labels
 
     lake = open_existing(settings)
-    rows = count_by_app(lake, settings.load_catalog())
+    catalog = settings.load_catalog()
+    rows = count_by_app(lake, catalog)
     waiting = len(read_stored_labels(lake).waiting)
     if as_json:
         apps = [{"app": row.app, **asdict(row.counts)} for row in rows]
@@ -64,7 +65,7 @@ def show_labels(settings: Settings, *, as_json: bool) -> None:
     if waiting:
         which = "their trace; `andon doctor` names them" if waiting > 1 else ONE_WAITS
         terminal.print_line(f"{waiting:,} waiting for {which}")
-    for finding in check_subjects(read_labels(lake)):
+    for finding in check_subjects(catalog, read_labels(lake)):
         terminal.print_line(f"{finding.about}: {finding.words}")
     if not rows and not waiting:
         terminal.print_line("no labels yet: `andon labels export` writes a queue to fill in")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -90,15 +91,19 @@ def test_labels_of_an_export_that_no_suite_can_use_are_named_with_the_reason(
     assert found == ["day.jsonl: 2 labels not used: `verdict` is 'good'; tone maps yes, no"]
 
 
-def test_labels_of_sessions_and_pairs_are_counted_as_not_counted() -> None:
-    """They are stored, and no row of a report is made of them."""
+@pytest.mark.parametrize("subject", ["trace", "session"])
+def test_labels_of_what_no_dimension_evaluates_are_counted(
+    tmp_path: Path, subject: Literal["trace", "session"]
+) -> None:
+    """Labels of sessions are votes where a dimension evaluates sessions; else they are counted."""
+    tone = Dimension(dimension="tone", question="?", subject=subject)
+    catalog = Catalog(root=tmp_path, suites={"s": Suite(suite="s", dimensions=(tone,))})
     labels = [
         Label(f"s-{n}", "tone", "good", "ann", "human", subject=subject)
         for n, subject in enumerate(("session", "session", "pair", "trace"))
     ]
-    findings = [(one.about, one.words) for one in check_subjects(labels)]
-    rest = "stored, not counted: only labels of single traces are votes"
-    assert findings == [
-        ("labels of sessions", f"2 labels {rest}"),
-        ("labels of pairs of answers", f"1 label {rest}"),
-    ]
+    findings = [(one.about, one.words) for one in check_subjects(catalog, labels)]
+    rest = "stored, not counted: no dimension evaluates"
+    pairs = ("labels of pairs of answers", f"1 label {rest} pairs of answers")
+    sessions = ("labels of sessions", f"2 labels {rest} sessions")
+    assert findings == ([sessions, pairs] if subject == "trace" else [pairs])

@@ -16,6 +16,7 @@ from evals.specs.label_rules import LabelRules
 NIGHT = date(2026, 10, 1)
 IDS = [f"t{i}" for i in range(1000)]
 DIMENSIONS = {"right": ("right", "Is it right?"), "polite": ("tone", "Is it polite?")}
+ABOUT = (date(2026, 10, 1), "desk", "t1", "right")
 TRACE = Trace("t1", datetime(2026, 10, 1, 9, tzinfo=UTC), "desk", "It is red.", "Which colour?")
 
 
@@ -78,7 +79,7 @@ def test_a_mapped_label_keeps_its_chance_and_its_annotators(
     votes: list[Label], rules: dict[str, str], expected: tuple[object, ...]
 ) -> None:
     """Its verdict, chance and pairs of people; a tie has no verdict and is counted."""
-    row = map_votes(LabelRules(**{"map": PASS_FAIL, **rules}), votes, NIGHT, TRACE, "right")
+    row = map_votes(LabelRules(**{"map": PASS_FAIL, **rules}), votes, ABOUT, TRACE.session_id)
     assert row
     assert (row.verdict, row.probability, row.pairs, row.pairs_agreed) == expected
     assert row.split == "dev"
@@ -91,6 +92,6 @@ def test_what_is_unsure_is_neither_a_label_nor_a_pair() -> None:
     """Nor does an adjudication count as a person beside the others."""
     rules = LabelRules(map=PASS_FAIL)
     unsure = dataclasses.replace(BOB, verdict="unsure")
-    assert map_votes(rules, [unsure], NIGHT, TRACE, "right") is None
+    assert map_votes(rules, [unsure], ABOUT, TRACE.session_id) is None
     adjudicated = dataclasses.replace(BOB, annotator_kind="adjudicated")
     assert compare_people(rules, [ANN, unsure, adjudicated]) == (0, 0)

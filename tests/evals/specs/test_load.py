@@ -133,7 +133,9 @@ def test_a_check_that_is_no_evaluator_is_explained(tmp_path: Path, check: str, f
 
 JUDGED = {
     "suites__chat": (
-        "suite: chat\ndimensions:\n  - {dimension: kind, question: 'Is it?', check: {judge: kind}}\n"
+        "suite: chat\n"
+        "dimensions:\n"
+        "  - {dimension: kind, question: 'Is it?', check: {judge: kind}}\n"
     ),
     "models": "m: {model: m-2026-01-01, base_url: 'http://127.0.0.1:1/v1'}\n",
 }
