@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: nightly test check lint types contracts tests coverage fix ui bench simulate docs lock record-demo clean help
+.PHONY: nightly test check lint types contracts tests coverage fix ui bench simulate measure docs lock record-demo clean help
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -58,6 +58,9 @@ bench: .venv/.ready  ## Figures with a bound or a peer in the same run, one JSON
 
 simulate: .venv/.ready  ## What the board's alarms do in simulated worlds, one JSON object a line
 	@$(BIN)/python -m tests.simulate
+
+measure: .venv/.ready  ## What the evaluators find in data that others labelled, one JSON object a line
+	@$(BIN)/python -m tests.measure
 
 docs: .venv/.ready  ## Write the pages that are made from the code
 	@$(BIN)/python -m tests.docs

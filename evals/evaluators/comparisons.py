@@ -28,7 +28,7 @@ class Comparison(NamedTuple):
     invented: tuple[str, ...]
     """The extraction has a value, gold none."""
     absent: tuple[str, ...] = ()
-    """Neither has a value, where that is known to be right."""
+    """Neither has a value."""
 
     def f1(self, count_invented: bool = True) -> float | None:
         """2·right / (values extracted + values in gold); None where neither has a value."""
@@ -91,7 +91,7 @@ def compare_attributes(
             or a number is written always are.
     """
     gone = {normalize_text(word) for word in missing}
-    groups: dict[str, list[str]] = {"right": [], "wrong": [], "missed": [], "invented": []}
+    groups: dict[str, list[str]] = {name: [] for name in Comparison._fields}
     for name in sorted(set(extracted) | set(gold) if attributes is None else attributes):
         mine = list_values(extracted.get(name), gone)
         theirs = list_gold_values(gold.get(name), mine, gone)
@@ -102,6 +102,8 @@ def compare_attributes(
             groups["right" if same else "wrong"].append(name)
         elif mine or theirs:
             groups["invented" if mine else "missed"].append(name)
+        else:
+            groups["absent"].append(name)
     return Comparison(**{key: tuple(names) for key, names in groups.items()})
 
 

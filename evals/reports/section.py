@@ -99,7 +99,7 @@ class NightData(Protocol):
         ...
 
     def read_table_rows(self, name: str) -> Sequence[Row]:
-        """Returns the night's rows of a table: `coverage`, `canaries` or `noise`."""
+        """Returns the night's rows of a table: `coverage`, `canaries`, `noise` or `parts`."""
         ...
 
     def read_table_rows_before(self, name: str) -> Sequence[Row]:

@@ -24,6 +24,7 @@ from evals.models import why_unavailable
 from evals.records import Failure, Score, Skip, Trace
 from evals.runs import noise
 from evals.runs.model_servers import record_answers
+from evals.runs.part_counts import write_part_counts
 from evals.runs.score_files import ScoreCounts, build_score, write_scores
 from evals.specs import Evaluator
 from evals.storage import ledger
@@ -133,6 +134,7 @@ def score_night(
             call_result = CallsResult()
             scores = derive_code_scores(night, work, run.references)
             counts = write_scores(lake, work, scores)
+            write_part_counts(lake, night, work, run.references)
         work.contents.close()
     return build_tally(work, call_result, counts)
 

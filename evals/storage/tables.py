@@ -110,6 +110,41 @@ class NoiseRow(NamedTuple):
     """Of the missing, those expected from a batch."""
 
 
+class PartRow(NamedTuple):
+    """How often a part of the answers of a night is right: an extraction's attribute, or all."""
+
+    date: date
+    app: str
+    dimension: str
+    evaluator: str
+    evaluator_version: str
+    level: str
+    """`part`; or `micro`, all parts together, and `macro`, the mean of the parts."""
+    part: str
+    """Its name, as gold has it; empty for micro and macro."""
+    traces: int
+    """Answers that were compared with gold."""
+    sessions: int
+    """Their sessions that have the part; a trace without one is its own."""
+    right: int
+    wrong: int
+    missed: int
+    invented: int
+    absent: int
+    precision: float | None
+    precision_low: float | None
+    precision_high: float | None
+    recall: float | None
+    recall_low: float | None
+    recall_high: float | None
+    f1: float | None
+    f1_low: float | None
+    f1_high: float | None
+    specificity: float | None
+    specificity_low: float | None
+    specificity_high: float | None
+
+
 class RequestRow(NamedTuple):
     """A trace's request: its topic, and what shows that it was not met."""
 
@@ -174,6 +209,7 @@ TABLES: dict[str, type] = {
     "coverage": Coverage,
     "canaries": CanaryRow,
     "noise": NoiseRow,
+    "parts": PartRow,
     "requests": RequestRow,
     "labels_mapped": MappedLabel,
     "slices": SliceRow,

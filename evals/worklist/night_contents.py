@@ -10,7 +10,7 @@ import json
 import os
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any
@@ -55,10 +55,10 @@ class NightTraces:
                 if is_in(row["trace_id"], within):
                     yield row["trace_id"]
 
-    def read_traces(self, evaluator: Evaluator) -> Iterator[Trace]:
-        """Reads the traces an evaluator covers: the columns that it reads, and the status."""
+    def read_traces(self, evaluator: Evaluator, more: Sequence[str] = ()) -> Iterator[Trace]:
+        """Reads the traces an evaluator covers: the columns that it reads, the status and more."""
         within = self.find_covered(evaluator)
-        columns = dict.fromkeys(("trace_id", "status", *evaluator.reads))
+        columns = dict.fromkeys(("trace_id", "status", *evaluator.reads, *more))
         columns |= {"input": None, "user_id": None} if evaluator.gold else {}
         if evaluator.subject == "session":
             place = (self.lake, self.night, evaluator.app)

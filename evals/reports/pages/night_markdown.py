@@ -13,16 +13,27 @@ from evals.reports.pages.markdown_text import build_table, quote_code, quote_com
 from evals.reports.pages.marks import VERDICT_MARKS, get_verdict
 from evals.reports.report import Report
 from evals.reports.result_rows import Result
-from evals.reports.sections import alarms, causes, changes, errors, examples, incidents, settings
+from evals.reports.sections import (
+    alarms,
+    causes,
+    changes,
+    errors,
+    examples,
+    extraction,
+    incidents,
+    settings,
+)
 from evals.reports.sections import results as results_section
 from evals.reports.sections import slices as slices_section
+from evals.reports.sections.extraction import PartResult
 from evals.reports.sections.incidents import IncidentRow
 from evals.reports.sections.slices import WorseSlice
 from evals.storage.report_files import REDACTION_MARKS
 
 LONGEST = 200
 """Lines; the most that the parts below may add up to."""
-CHANGES, CAUSES, INCIDENTS, RATES, SLICES, ANSWERS, ALARMS, ERRORS = 15, 15, 20, 50, 10, 25, 8, 10
+CHANGES, CAUSES, INCIDENTS, RATES, SLICES, ANSWERS, ALARMS, ERRORS = 15, 15, 20, 42, 10, 20, 8, 10
+PARTS = 12
 """The lines of each part without its heading."""
 COLUMNS = ("", "dimension", "evaluator", "passed", "95% interval", "n", "coverage", "change", "why")
 
@@ -40,6 +51,7 @@ def render_markdown(report: Report) -> str:
         *head("What changed", list_changes(report)),
         *head("Incidents", list_incidents(report)),
         *head("Rates", list_rates(report)),
+        *head("Compared with gold, value by value", list_parts(report)),
         *head("Slices that fail more than the rest", list_slices(report)),
         *head("Failing answers to read", list_answers(report)),
         *head("Alarms", list_alarms(report)),
@@ -180,6 +192,36 @@ def describe_rate(row: Result) -> list[str]:
         phrases.format_points(row.change, row.change_low, row.change_high),
         f"{row.verdict}{gating}: {quote_prose(row.reason, 200)}",
     ]
+
+
+def list_parts(report: Report) -> list[str]:
+    """Lists precision, recall and F1 of each comparison with gold, the whole before its parts."""
+    lines: list[str] = []
+    for of in report[extraction.SECTION]:
+        name, row = quote_code(of.dimension), of.micro
+        if of.is_abstention:
+            lines.append(
+                f"- {name}: of {row.right + row.missed:,} answerable questions {row.missed:,} were "
+                f"not answered; of {row.absent + row.invented:,} others {row.invented:,} were"
+            )
+            continue
+        lines.append(f"- {name}{', micro' if of.macro else ''}: {describe_figures(row)}")
+        if of.macro:
+            lines.append(f"- {name}, macro: {describe_figures(of.macro)}")
+            parts = (f"- {name}, {quote_code(p.part)}: {describe_figures(p)}" for p in of.parts)
+            lines.extend(parts)
+    return cut(lines, PARTS, report)
+
+
+def describe_figures(row: PartResult) -> str:
+    """Describes the figures of a part with their intervals."""
+    named = (("precision", row.precision), ("recall", row.recall), ("F1", row.f1))
+    return ", ".join(
+        f"{name} {phrases.format_percent(of.value, of.low, of.high)} "
+        f"({phrases.format_interval(of.low, of.high)})"
+        for name, of in named
+        if of
+    )
 
 
 def list_slices(report: Report) -> list[str]:

@@ -41,6 +41,7 @@ class Night:
     canaries: Sequence[Row] = ()
     attacks: Attacks = Attacks()  # noqa: RUF009  frozen
     noise: Sequence[Row] = ()
+    parts: Sequence[Row] = ()
     answered: Sequence[Row] = ()
     answered_before: Sequence[Row] = ()
     failures: Sequence[Row] = ()
@@ -112,7 +113,8 @@ class Night:
 
     def read_table_rows(self, name: str) -> Sequence[Row]:
         """The night's rows of a table."""
-        return {"coverage": self.coverage, "canaries": self.canaries, "noise": self.noise}[name]
+        tables = {"coverage": self.coverage, "canaries": self.canaries, "noise": self.noise}
+        return {**tables, "parts": self.parts}[name]
 
     def read_table_rows_before(self, name: str) -> Sequence[Row]:
         """A table's rows of the nights before."""
