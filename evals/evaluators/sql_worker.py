@@ -8,7 +8,9 @@ neither a query nor the fixture can change that.
 from __future__ import annotations
 
 import json
+import math
 import sys
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -69,9 +71,9 @@ def run_query(setup: str, query: str) -> dict[str, object]:
 
 
 def write_value(value: object) -> str:
-    """Writes a value as text; a float that is whole like an integer."""
-    if isinstance(value, float):
-        return f"{value:.12g}"
+    """Writes a value as text; a number by its amount, to 12 digits where it is no integer."""
+    if isinstance(value, float | Decimal) and math.isfinite(value):
+        return f"{Decimal(f'{value:.12g}').normalize():f}"
     return str(value)
 
 
