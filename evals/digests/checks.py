@@ -42,9 +42,16 @@ def list_lost(lake: Lake, now: datetime) -> Iterator[tuple[str, str]]:
         except DamagedFileError as error:
             yield app, str(error)
             continue
+        arrived = {
+            (message.kind, message.night, one.target)
+            for message in record.messages
+            for one in message.deliveries
+            if one.state == "sent"
+        }
         for message in record.messages:
             for one in message.deliveries if message.made >= since else ():
-                if one.state in ("interrupted", "given up"):
+                has_arrived = (message.kind, message.night, one.target) in arrived
+                if one.state in ("interrupted", "given up") and not has_arrived:
                     reason = one.reason or "the process ended while it was sending"
                     yield one.target, describe_lost(app, message.night.isoformat(), reason)
 

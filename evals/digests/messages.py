@@ -68,11 +68,15 @@ def list_causes(report: Report) -> Iterator[Line]:
 
 
 def list_incidents(report: Report) -> Iterator[Line]:
-    """Yields the open incidents that decide."""
-    for row in report[incidents.SECTION].list_open()[:SHOWN]:
-        fallen = join_names([rate.name for rate in row.rates])
-        since = format_day(row.first, "short")
-        yield Line(f"Incident {row.name}: {make_plain(fallen)}, {row.state} since {since}", 2)
+    """Yields the incidents that decide and are open, and those that ended with the night."""
+    found = report[incidents.SECTION]
+    ended = [r for r in found.rows if r.decides and not r.is_open and r.last == report.date]
+    for row in [*found.list_open()[:SHOWN], *ended[:SHOWN]]:
+        fallen = make_plain(join_names([rate.name for rate in row.rates]))
+        first = format_day(row.first, "short")
+        since = f"{row.state} since {first}" if row.is_open else f"{row.state}, it began on {first}"
+        by = f", by {make_plain(row.done[-1].by, 60)}" if row.state == "accepted" else ""
+        yield Line(f"Incident {row.name}: {fallen}, {since}{by}", 2)
 
 
 def describe_owner(owner: str) -> Iterator[Line]:

@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,6 +32,10 @@ TIMEOUT_S = 20.0
 """For one message to one target; each wait for a socket has four seconds."""
 FILE = "file"
 STATUS = re.compile(r"error=(\d{3})\b")
+CAUSE = "Socket Exception:"
+"""Begins what Apprise logs of an error of the network; the text after it may have the address."""
+REPLY = re.compile(r"\((\d{3}), b['\"]")
+"""A refusal of a mail server, as Python shows it."""
 TRANSIENT = frozenset({"HTTP 408", "HTTP 425", "HTTP 429"})
 UNREACHABLE, UNANSWERED, REFUSED = "no connection", "no answer in time", "refused by the service"
 
@@ -122,9 +126,13 @@ def append_line(path: Path, text: Text, now: datetime) -> Sent:
 
 
 def silence_libraries() -> None:
-    """Keeps log lines with addresses from everybody: of Apprise all, of HTTP those below errors."""
+    """Keeps log lines with addresses from everybody: of Apprise all, of HTTP those below errors.
+
+    Apprise's own are read by `notify`, down to why a connection failed.
+    """
     log = logging.getLogger("apprise")
     log.propagate = False
+    log.setLevel(logging.DEBUG)
     if not log.handlers:
         log.addHandler(logging.NullHandler())
     for name in ("urllib3", "requests"):
@@ -187,16 +195,33 @@ def notify(service: NotifyBase, text: Text, now: datetime) -> Sent:
         notify_type=text.tone,
         body_format=apprise.NotifyFormat.TEXT,
         timeout=TIMEOUT_S,
+        log_level=logging.DEBUG,
     )
-    logs = [entry.message for entry in result.logs()]
-    return Sent("" if result else describe_failure(result.timeout_count, logs))
+    if result:
+        return Sent()
+    entries = list(result.logs())
+    failed = [one.message for one in entries if one.level != "DEBUG"]
+    causes = [one.message for one in entries if one.message.startswith(CAUSE)]
+    return Sent(describe_failure(result.timeout_count, failed, causes))
 
 
-def describe_failure(timeouts: int, logs: Iterable[str]) -> str:
-    """Describes a failure by a status or in fixed words."""
-    every = "\n".join(logs)
-    if found := STATUS.search(every):
-        return f"HTTP {found[1]}"
-    if timeouts:
+def describe_failure(timeouts: int, failed: Sequence[str], causes: Sequence[str]) -> str:
+    """Describes a failure by a status or in fixed words.
+
+    Args:
+        timeouts: how many services gave no answer.
+        failed: what Apprise says of the failure.
+        causes: the errors of the network behind it.
+    """
+    if found := first_match(STATUS, failed):
+        return f"HTTP {found}"
+    if found := first_match(REPLY, causes):
+        return f"SMTP {found}"
+    if timeouts or any("timed out" in line for line in causes):
         return UNANSWERED
-    return UNREACHABLE if "onnection error" in every else REFUSED
+    return UNREACHABLE if any("onnection error" in line for line in failed) else REFUSED
+
+
+def first_match(pattern: re.Pattern[str], lines: Iterable[str]) -> str | None:
+    """Returns the first group of the first match in some lines."""
+    return next((found[1] for line in lines if (found := pattern.search(line))), None)

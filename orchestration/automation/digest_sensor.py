@@ -52,7 +52,9 @@ def build_heartbeat(deployment: Deployment) -> dg.SensorDefinition:
     )
     def heartbeat(context: dg.RunStatusSensorContext) -> dg.SkipReason:
         """Requests the catalog's heartbeat after each run of the nightly job that succeeded."""
-        failed = pipeline.send_heartbeat(settings.load_catalog())
-        return dg.SkipReason(failed or "requested, if the catalog has one")
+        catalog = settings.load_catalog()
+        if catalog.digest.heartbeat is None:
+            return dg.SkipReason("the catalog has no digest.heartbeat")
+        return dg.SkipReason(pipeline.send_heartbeat(catalog) or "requested")
 
     return heartbeat

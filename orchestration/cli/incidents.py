@@ -6,54 +6,23 @@ Incidents are read from stored reports; what a person decides counts with the ne
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from orchestration.cli.lookups import check_app, open_existing, suggest_name
+from orchestration.cli.lookups import check_app, open_existing
 from orchestration.cli.options import DAY, USAGE, fail, json_option, settings_options
+from orchestration.cli.reported_incidents import (
+    ReportedIncident,
+    describe_waiting,
+    find_incident,
+    read_incidents,
+)
 from orchestration.runtime import terminal
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
-    from evals.records import Json
-    from evals.reports.sections.incidents import IncidentRow
     from evals.storage.lake import Lake
-
-STATES = {
-    "open": "open",
-    "ongoing": "open",
-    "improved": "open, half undone",
-    "recovered": "recovered",
-    "accepted": "accepted",
-}
-
-
-class ReportedIncident(NamedTuple):
-    """An incident as the last report that has it shows it."""
-
-    app: str
-    night: date
-    """Of that report."""
-    row: IncidentRow
-
-    def to_json(self) -> dict[str, Json]:
-        """Returns it as JSON."""
-        from evals.reports import json_form
-
-        shown = json_form.to_json(self.row)
-        return {
-            "app": self.app,
-            "date": self.night.isoformat(),
-            **(shown if isinstance(shown, dict) else {}),
-        }
-
-    def describe(self) -> str:
-        """Describes it on a line."""
-        names = [rate.name for rate in self.row.rates]
-        gating = "" if self.row.decides else " (not gating)"
-        state = f"{STATES[self.row.state]}{gating}, {self.row.first} to {self.row.last}"
-        return f"{self.row.name}  {state}  {', '.join(names)}"
 
 
 @click.group()
@@ -79,7 +48,7 @@ def list_incidents(settings: Settings, app: str | None, only_open: bool, as_json
     found = [
         one
         for one in read_incidents(lake)
-        if app in (None, one.app) and (one.row.is_open or not only_open)
+        if app in (None, one.app) and (one.is_open or not only_open)
     ]
     if as_json:
         terminal.print_json([one.to_json() for one in found])
@@ -95,7 +64,7 @@ def list_incidents(settings: Settings, app: str | None, only_open: bool, as_json
 @click.argument("name")
 @json_option
 def show_incident(settings: Settings, name: str, as_json: bool) -> None:
-    """Shows what fell, since when, who owns it, and what was done.
+    """Shows what fell, since when, why, who owns it, and what was done.
 
     \b
     Example:
@@ -106,18 +75,8 @@ def show_incident(settings: Settings, name: str, as_json: bool) -> None:
         terminal.print_json(one.to_json())
         return
     terminal.print_line(one.describe())
-    for rate in one.row.rates:
-        over = ", recovered" if rate.recovered else ""
-        if one.row.is_open and not (rate.comparable or rate.recovered):
-            over = "; its evaluator has changed since: it is open until `andon incident accept`"
-        terminal.print_line(
-            f"  {rate.name}: {100 * rate.before:.0f}% before, "
-            f"{100 * rate.after:.0f}% since {rate.first}{over}"
-        )
-    if one.row.owner:
-        terminal.print_line(f"  owner {one.row.owner}")
-    for done in one.row.done:
-        terminal.print_line(f"  {done.action} by {done.by} from {done.night} on: {done.reason}")
+    for line in one.describe_details():
+        terminal.print_line(f"  {line}")
 
 
 def decision_options(command: click.decorators.FC) -> click.decorators.FC:
@@ -146,8 +105,13 @@ def accept_incident(
     """
     lake = open_existing(settings)
     one = find_incident(lake, name)
-    if not one.row.is_open:
-        fail(USAGE, f"{name} is {one.row.state} already; `andon incident list --open` lists others")
+    if one.found.absent:
+        fail(
+            USAGE,
+            f"{name}: the report of {one.found.absent} has none of its rates; nothing to accept",
+        )
+    if not one.will_be_open:
+        refuse_decided(one)
     store_decision(lake, one, "accept", by, reason, night)
 
 
@@ -165,9 +129,17 @@ def reopen_incident(
     """
     lake = open_existing(settings)
     one = find_incident(lake, name)
-    if one.row.is_open:
-        fail(USAGE, f"{name} is open already")
+    if one.will_be_open:
+        refuse_decided(one)
     store_decision(lake, one, "reopen", by, reason, night)
+
+
+def refuse_decided(one: ReportedIncident) -> NoReturn:
+    """Ends a command that decides what is so already, or was decided."""
+    if one.waiting:
+        fail(USAGE, f"{one.row.name} is {describe_waiting(one.waiting)}")
+    state = "open" if one.is_open else one.row.state
+    fail(USAGE, f"{one.row.name} is {state} already; `andon incident list` lists all")
 
 
 def store_decision(
@@ -189,27 +161,6 @@ def store_decision(
     row = StoredDecision(one.app, one.row.name, first, action, by.strip(), reason.strip(), now)
     add_decision(lake, row)
     terminal.print_line(f"{one.row.name}: {action} from {first} on; `andon nightly` reports it")
-
-
-def read_incidents(lake: Lake) -> list[ReportedIncident]:
-    """Reads each incident from the last report that has it, newest first."""
-    from evals.reports.archive import read_current_reports
-    from evals.reports.sections import incidents
-
-    found = {
-        row.name: ReportedIncident(report.app, report.date, row)
-        for report in read_current_reports(lake)
-        for row in report[incidents.SECTION].rows
-    }
-    return sorted(found.values(), key=lambda one: (one.row.first, one.row.name), reverse=True)
-
-
-def find_incident(lake: Lake, name: str) -> ReportedIncident:
-    """Finds an incident by its name; ends the command where there is none."""
-    found = {one.row.name: one for one in read_incidents(lake)}
-    if name not in found:
-        fail(USAGE, f"no incident {name!r}; {suggest_name(name, found)}")
-    return found[name]
 
 
 COMMANDS = (incident,)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dagster_shared.error import SerializableErrorInfo
 
 INTERRUPTED = "DagsterExecutionInterruptedError"
+DAMAGED = "DamagedFileError"
 NO_CAPTURE = "dagster._core.storage.noop_compute_log_manager"
 UNCAPTURED = {"compute_logs": {"module": NO_CAPTURE, "class": "NoOpComputeLogManager"}}
 """What steps print goes to `last_run.log`. Dagster's capture starts two processes for each stream,
@@ -133,7 +134,12 @@ def was_interrupted(event: DagsterEvent) -> bool:
 
 
 def describe_cause(error: SerializableErrorInfo | None) -> str:
-    """Returns the message of the first error in a chain; the UI shows the run's traceback."""
-    while error is not None and error.cause is not None:
+    """Returns the message of the first error in a chain; the UI shows the run's traceback.
+
+    Of a damaged file it is the sentence that names the file, its loss and the remedy.
+    """
+    while error is not None and error.cause is not None and error.cls_name != DAMAGED:
         error = error.cause
-    return error.message.strip() if error else "failed with no error message"
+    message = error.message.strip() if error else "failed with no error message"
+    is_damaged = error is not None and error.cls_name == DAMAGED
+    return message.partition(": ")[2] if is_damaged else message

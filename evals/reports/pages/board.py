@@ -20,7 +20,7 @@ from evals.reports.pages.charts import (
 )
 from evals.reports.pages.environment import load_environment
 from evals.reports.pages.evaluator import locate_evaluator
-from evals.reports.pages.incident import STATES, Reported, locate_incident
+from evals.reports.pages.incident import Reported, locate_incident
 from evals.reports.pages.marks import VERDICT_MARKS, get_verdict, locate_page
 from evals.reports.phrases import count_in_words, join_names
 from evals.reports.report import Report
@@ -231,7 +231,6 @@ def render_board(
         chunks=split_nights(nights),
         months=months,
         incidents=[(one, locate_incident(one.row.name)) for one in incidents],
-        states=STATES,
         has_cost=has_cost,
         locate_evaluator=locate_evaluator,
         links_evaluators=links_evaluators,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import date
 from typing import NamedTuple
 
 from evals.reports.pages.answers import name_list
@@ -38,6 +39,18 @@ class Reported(NamedTuple):
 
     row: IncidentRow
     report: Report
+    absent: date | None = None
+    """The night of the application's last report, which lacks it though it was open."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the application's last report has it, and has it open."""
+        return self.row.is_open and self.absent is None
+
+    @property
+    def state(self) -> str:
+        """Its state in words."""
+        return "no longer measured" if self.absent else STATES[self.row.state]
 
 
 class NightLink(NamedTuple):
@@ -50,10 +63,12 @@ class NightLink(NamedTuple):
 
 def list_incidents(reports: Sequence[Report]) -> dict[str, Reported]:
     """Lists the incidents of an application's reports, oldest first, by name."""
+    measured = [report for report in reports if not report.is_refused]
+    last = measured[-1].date if measured else None
+    rows = {row.name: (row, one) for one in measured for row in one[incidents.SECTION].rows}
     return {
-        row.name: Reported(row, report)
-        for report in reports
-        for row in report[incidents.SECTION].rows
+        name: Reported(row, one, last if row.is_open and one.date != last else None)
+        for name, (row, one) in rows.items()
     }
 
 
@@ -71,14 +86,15 @@ def render_incident(found: Reported, reports: Sequence[Report]) -> str:
         found: the incident.
         reports: the reports of its application that are at hand, oldest first.
     """
-    row, report = found
+    row, report = found.row, found.report
     keys = {(rate.dimension, rate.evaluator) for rate in row.rates}
     first = next((one for one in reports if one.date == row.first), report)
     within = [one for one in reports if row.first <= one.date <= row.last]
     return load_environment().get_template("incident.html").render(
         row=row,
         report=report,
-        sentence=describe_incident(row),
+        found=found,
+        sentence=describe_incident(found),
         charts=[(rate, draw_rate(rate, reports)) for rate in row.rates],
         whom=list_slices(report, {dimension for dimension, _ in keys}),
         why=list_causes(first, keys) or list_causes(report, keys),
@@ -88,8 +104,9 @@ def render_incident(found: Reported, reports: Sequence[Report]) -> str:
     )  # fmt: skip
 
 
-def describe_incident(row: IncidentRow) -> str:
+def describe_incident(found: Reported) -> str:
     """Describes an incident in a sentence with where it is now."""
+    row = found.row
     names = join_names([rate.name for rate in row.rates])
     nights = (row.last - row.first).days + 1
     counted = "one night" if nights == 1 else f"{count_in_words(nights)} nights"
@@ -97,6 +114,9 @@ def describe_incident(row: IncidentRow) -> str:
     since = (
         f"{names[:1].upper()}{names[1:]} {verb} failed more since {format_day(row.first, 'plain')}"
     )
+    if found.absent:
+        gone = f"none of it is measured since {format_day(found.absent, 'plain')}"
+        return f"{since}, for {counted}; {gone}."
     if not row.is_open:
         return f"{since}, for {counted}; {row.state} on {format_day(row.last, 'plain')}."
     half = ", half undone by now" if row.state == "improved" else ""

@@ -153,8 +153,16 @@ def describe_incident(row: IncidentRow) -> str:
     more = [f"and {len(fell) - 5} more"] if len(fell) > 5 else []
     return (
         f"- {quote_code(row.name)} {row.state}{gating}, {row.first} to {row.last}{owner}: "
-        f"{'; '.join([*fell[:5], *more])}"
+        f"{'; '.join([*fell[:5], *more])}{''.join(describe_done(row))}"
     )
+
+
+def describe_done(row: IncidentRow) -> Iterator[str]:
+    """Yields what people decided on an incident, with their names and reasons."""
+    for one in row.done[-2:]:
+        done = "accepted" if one.action == "accept" else "reopened"
+        by, reason = quote_prose(one.by, 60), quote_prose(one.reason, 200)
+        yield f"; {done} by {by} from {one.night} on: {reason}"
 
 
 def list_rates(report: Report) -> list[str]:

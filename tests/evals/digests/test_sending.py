@@ -16,12 +16,14 @@ from pathlib import Path
 
 import pytest
 
+from evals.digests.checks import list_lost
 from evals.digests.sending import Limits, list_drafts, send_again, send_digests
+from evals.digests.targets import describe_failure
 from evals.storage.documents.digests import Delivery, read_digests, write_digests
 from evals.storage.lake import Lake
 from tests.evals.digests.home import NOW, add_report, make_catalog
 from tests.evals.digests.receivers import Receiver, serve_http, serve_smtp
-from tests.evals.reports.report_bodies import HOSTILE, example, night, refused, slipped
+from tests.evals.reports.report_bodies import HOSTILE, example, night, refused, sealed, slipped
 
 QUICK = Limits(tries=1, wait_s=0)
 
@@ -60,6 +62,44 @@ def test_a_slipped_night_is_one_message_with_all_that_helps(
         f"Page: {link}/2026-10-08/shop/{body['version']}/index.html",
         "Next: andon report show --app shop --date 2026-10-08",
     ]
+
+
+def test_an_incident_that_ended_with_the_night_is_announced(
+    lake: Lake, web: Receiver, tmp_path: Path
+) -> None:
+    """With how it ended and, where a person accepted it, with their name; older ones are not."""
+    row = {"decides": True, "from": "2026-10-04", "to": "2026-10-08", "opened": "2026-10-05"}
+    rate = {"dimension": "price", "evaluator": "p", "before": 0.9, "after": 0.7, "nights": 4}
+    row["rates"] = [rate | {"from": "2026-10-04"}]
+    done = [{"action": "accept", "by": "Ann @x", "reason": "wanted", "night": "2026-10-08"}]
+    rows = [
+        row | {"name": "shop-1", "state": "recovered"},
+        row | {"name": "shop-2", "state": "accepted", "done": done},
+        row | {"name": "shop-3", "state": "recovered", "to": "2026-10-07"},
+    ]
+    add_report(lake, sealed(night(incidents={"rows": rows})))
+    send_digests(lake, make_catalog(tmp_path / "c", {"a": f"json://{web.url}/a"}), NOW)
+    [message] = web.bodies("/a")
+    assert [one for one in message["message"].splitlines() if one.startswith("Incident")] == [
+        "Incident shop-1: price, recovered, it began on 4 Oct",
+        "Incident shop-2: price, accepted, it began on 4 Oct, by Ann ＠x",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failed", "cause", "words"),
+    [
+        ("A Connection error occurred", "Read timed out. (read timeout=4.0)", "no answer in time"),
+        ("A Connection error occurred", "Failed to establish a new connection", "no connection"),
+        ("Connection error while submitting email", "(535, b'no')", "SMTP 535"),
+        ("Sending email to x failed.", "(451, b'later')", "SMTP 451"),
+        ("Failed to send: error=503.", "", "HTTP 503"),
+        ("Failed.", "", "refused by the service"),
+    ],
+)
+def test_a_failure_is_a_status_or_a_few_words(failed: str, cause: str, words: str) -> None:
+    """A server that hangs, one that is not there and a wrong password are told apart."""
+    assert describe_failure(0, [failed], [f"Socket Exception: {cause}"]) == words
 
 
 def test_answers_are_quoted_only_where_their_application_asks(
@@ -302,7 +342,9 @@ def test_a_process_killed_while_sending_sends_nothing_twice(
     [message] = read_digests(lake, "shop").messages
     assert message.deliveries[0].state == "interrupted"
     assert len(web.requests) == 1
+    assert [target for target, _ in list_lost(lake, NOW)] == ["a"]
     assert send_again(lake, catalog, "shop", message.night, NOW).sent == 1
+    assert list(list_lost(lake, NOW)) == []
 
 
 def test_a_damaged_record_stops_its_application_alone(

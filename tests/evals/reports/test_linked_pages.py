@@ -72,6 +72,16 @@ def test_an_incident_begins_with_what_fell_since_when_and_whose_it_is() -> None:
     assert any("2026-10-08/a/failing/title-1.html" in link for link in Page(page).links)
 
 
+def test_an_incident_whose_rates_are_no_longer_measured_is_not_open() -> None:
+    """Where the last report lacks it, the page says since when, and offers nothing to accept."""
+    page = tell(bodies.night("2026-10-09", app="a"))
+    assert read_heading(page) == (
+        "Title has failed more since 6 October 2026, for three nights; "
+        "none of it is measured since 9 October 2026."
+    )
+    assert "andon incident accept" not in Page(page).words
+
+
 def test_an_incident_that_ended_says_how() -> None:
     """Who accepted it, and why, is on its page as text, and nothing is asked of anybody."""
     done = {

@@ -133,6 +133,15 @@ def test_any_text_is_words_and_code(text: str) -> None:
         assert not MEANING.search(read_words(tokens))
 
 
+def test_what_people_decided_is_beside_its_incident() -> None:
+    """With name, reason and night, none of which can be markup."""
+    done = {"action": "accept", "by": "Ann", "reason": "a *wanted* tone", "night": "2026-10-08"}
+    row = {"name": "shop-1", "state": "accepted", "decides": True, "opened": "2026-10-06"}
+    row |= {"from": "2026-10-06", "to": "2026-10-08", "rates": [], "done": [done]}
+    text = render_markdown(typed(sealed(night(incidents={"rows": [row]}))))
+    assert "; accepted by Ann from 2026-10-08 on: a `*wanted*` tone\n" in text
+
+
 def test_a_command_is_safe_to_run() -> None:
     """An id from a trace is one word of a shell's command, whatever it holds."""
     assert quote_command("andon", "--answer=x; rm -rf $(pwd)") == (

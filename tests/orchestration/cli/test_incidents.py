@@ -57,6 +57,31 @@ def test_a_person_accepts_with_name_and_reason(home: Path) -> None:
     assert body["gate"]["outcome"] != "regressed"  # type: ignore[index,call-overload]
 
 
+def test_a_decision_is_shown_before_a_report_has_it(home: Path) -> None:
+    """It is listed with the incident, is not made twice, and can be taken back."""
+    call(home, "accept", NAME, *WHO)
+    waits = f"accepted by Ann from {TONIGHT} on, with the next `andon nightly`"
+    assert f"over-refusal  ({waits})\n" in call(home, "list", "--open").output
+    assert f"{waits}: a wanted tone" in call(home, "show", NAME).output
+    assert '"waiting": {' in call(home, "show", NAME, "--json").output
+    again = call(home, "accept", NAME, *WHO)
+    assert (again.exit_code, again.output) == (2, f"andon: {NAME} is {waits}\n")
+    assert call(home, "reopen", NAME, *WHO).exit_code == 0
+    assert [one.action for one in read_decisions(Lake(home), "chat")] == ["accept", "reopen"]
+
+
+def test_an_incident_that_the_last_report_lacks_is_not_open(home: Path) -> None:
+    """One whose evaluators were removed is listed as no longer measured, and cannot be accepted."""
+    lake, night = Lake(home), TONIGHT + timedelta(days=1)
+    later = report_of(replace(BASE, is_third=False, date=night, rates=[]))
+    write_report(lake, night, later.to_json(), "<html></html>", {})
+    night_state.update_state(lake, night, reports={"chat": later.version})
+    assert f"{NAME}  no longer measured, 2026-10-06 to" in call(home, "list").output
+    assert call(home, "list", "--open").output == "no incidents\n"
+    assert f"not in the report of {night}" in call(home, "show", NAME).output
+    assert call(home, "accept", NAME, *WHO).exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
