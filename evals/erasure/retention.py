@@ -15,7 +15,7 @@ from evals.ingest.inbox import list_inbox
 from evals.privacy import scrubbing
 from evals.privacy.scrubbing import Row
 from evals.records import Json, digest
-from evals.reports import night_pages, redact_text
+from evals.reports import board_pages, night_pages, redact_text
 from evals.specs import Catalog
 from evals.storage import id_index
 from evals.storage.documents.emptied_files import add_emptied, build_mark, read_emptied
@@ -26,6 +26,7 @@ from evals.storage.label_records import change_label_rows
 from evals.storage.lake import Lake
 from evals.storage.queries import query_tables
 from evals.storage.refused_rows import list_refused_tables
+from evals.storage.report_files import has_reports
 from evals.traces.files.streams import file_sha
 
 MARK = "[expired]"
@@ -105,6 +106,8 @@ def delete_expired(lake: Lake, expired: Expired) -> dict[str, int]:
             for night in expired.nights:
                 delete_night(lake, night)
             night_pages.write_emptied(lake)
+            if has_reports(lake):
+                board_pages.write_board(lake)
     return dict(done)
 
 

@@ -37,7 +37,7 @@ SCORED = ("requests", "scores", "coverage", "canaries", "noise", "parts", "verdi
 OF_EVERY_REPORT = frozenset(
     f"marts/{model}"
     for model in (*marts.SLICE_MARTS, *marts.QUALITY_MARTS)
-    if model not in ("dim_slices", "rpt_statuses", "rpt_strata", "rpt_topics")
+    if model not in ("dim_slices", "fct_disagreements", "rpt_statuses", "rpt_strata", "rpt_topics")
 ) | {"traces"}
 """Tables that every reported night has a part of: `dim_slices` is one file for all nights, and
 homes written by earlier versions lack the others that are left out."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ from evals.storage.lake import Lake
 from evals.storage.marts import list_locked_files, read_rates_of
 from evals.storage.parquet_files import stream_rows
 from evals.storage.report_files import (
+    has_page,
     write_markdown,
     write_page,
     write_report,
@@ -89,16 +91,19 @@ def write_app_report(
     lake: Lake, night: date, report: Report, until: datetime, stamp: Mapping[str, JsonLike]
 ) -> StoredReport:
     """Stores an application's report with its pages; `until` then the night is provisional."""
-    from evals.reports import night_pages
+    from evals.reports import linked_pages, night_pages
     from evals.reports.pages import night as page
     from evals.reports.pages.night_markdown import render_markdown
 
     now = datetime.fromisoformat(str(stamp["reported_at"]))
     night_pages.write_answers(lake, report)
     versions = list_versions(lake, night, report.app, report, now.isoformat())
+    history = read_earlier_reports(lake, report.app, night)
+    linked_pages.write_missing_pages(lake, [*history, report])
     html = page.render_night(
         report,
-        history=read_earlier_reports(lake, report.app, night),
+        has_page=partial(has_page, lake),
+        history=history,
         provisional_until=until.isoformat() if now < until else None,
         run=stamp,
         versions=versions,
@@ -122,7 +127,9 @@ def render_other_versions(
     for other in versions:
         report = read_report(lake, night, app, other.version) if other.version != current else None
         if report:
-            html = page.render_night(report, history=past, versions=versions)
+            html = page.render_night(
+                report, has_page=partial(has_page, lake), history=past, versions=versions
+            )
             write_page(lake, night, app, other.version, html)
 
 

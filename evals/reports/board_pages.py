@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from evals.records import digest
 from evals.reports.archive import read_report
-from evals.reports.pages import board, cost, evaluator, incident
-from evals.reports.pages.incident import Reported
+from evals.reports.linked_pages import write_application_pages
+from evals.reports.pages import board, cost
 from evals.reports.report import Report
 from evals.specs import Catalog
 from evals.storage import night_state
@@ -34,7 +35,6 @@ from evals.storage.report_files import (
 
 RECENT = 28
 """Nights on the board."""
-COST = "cost.html"
 LAYOUT = 1
 """Raised when months have to be rendered anew."""
 
@@ -67,7 +67,7 @@ def write_board(lake: Lake, run: Mapping[str, object] = MappingProxyType({})) ->
     months = write_months(lake, shown, [night for night in nights if night < first])
     recent = shown.select(first, date.max)
     reports = read_reports(lake, recent.versions)
-    shown_incidents = write_application_pages(lake, reports)
+    shown_incidents = write_application_pages(lake, read_newest(lake, shown.versions, reports))
     html = board.render_board(
         reports,
         run=dict(run),
@@ -80,34 +80,22 @@ def write_board(lake: Lake, run: Mapping[str, object] = MappingProxyType({})) ->
         first=first,
         months=months,
         incidents=shown_incidents,
-        has_cost=has_page(lake, COST),
-        links_evaluators=True,
+        has_page=partial(has_page, lake),
     )
     return write_board_page(lake, html)
 
 
-def write_application_pages(lake: Lake, reports: Iterable[Report]) -> list[Reported]:
-    """Writes the pages of incidents and evaluators of the newest nights; returns the incidents."""
-    by_app: dict[str, list[Report]] = defaultdict(list)
-    for report in sorted(reports, key=lambda report: report.date):
-        by_app[report.app].append(report)
-    shown: list[Reported] = []
-    for own in by_app.values():
-        shown += write_incidents(lake, own)
-        for name, place in evaluator.list_evaluators(own).items():
-            if href := evaluator.locate_evaluator(own[-1].app, name):
-                page = evaluator.render_evaluator(name, own[: place + 1])
-                write_linked_page(lake, href, page)
-    return sorted(shown, key=lambda one: (not one.row.is_open, one.row.name))
-
-
-def write_incidents(lake: Lake, reports: Sequence[Report]) -> list[Reported]:
-    """Writes the pages of the incidents of an application's reports, oldest first."""
-    found = list(incident.list_incidents(reports).values())
-    for one in found:
-        if href := incident.locate_incident(one.row.name):
-            write_linked_page(lake, href, incident.render_incident(one, reports))
-    return found
+def read_newest(
+    lake: Lake, versions: Iterable[ReportVersion], at_hand: Iterable[Report]
+) -> list[Report]:
+    """Reads the newest reports of each application, also where nights since are missing."""
+    by_version = {ReportVersion(one.date, one.app, one.version): one for one in at_hand}
+    by_app: dict[str, list[ReportVersion]] = defaultdict(list)
+    for row in versions:
+        by_app[row.app].append(row)
+    newest = [row for rows in by_app.values() for row in rows[-RECENT:]]
+    unread = read_reports(lake, (row for row in newest if row not in by_version))
+    return [*(by_version[row] for row in newest if row in by_version), *unread]
 
 
 def write_cost(lake: Lake, catalog: Catalog) -> None:
@@ -117,7 +105,7 @@ def write_cost(lake: Lake, catalog: Catalog) -> None:
     own = [row for row in shown.versions if nights and row.night >= nights[0]]
     budget = catalog.budget.usd_per_day
     page = cost.render_cost(read_reports(lake, own), catalog.models, budget)
-    write_linked_page(lake, COST, page)
+    write_linked_page(lake, board.COST, page)
 
 
 def list_current(lake: Lake) -> Iterable[ReportVersion]:

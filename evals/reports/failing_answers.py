@@ -6,7 +6,7 @@ Which pages show them, and how, is in `pages`.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
@@ -61,13 +61,23 @@ def list_failed(given: Sequence[Given]) -> list[str]:
     return list(dict.fromkeys(row.dimension for row in given if row.verdict == "fail"))
 
 
-def read_failing_night(lake: Lake, night: date, app: str) -> FailingNight:
-    """Reads a night's failing answers, without the traces themselves."""
+def read_failing_night(
+    lake: Lake, night: date, app: str, shown: Collection[str] = ()
+) -> FailingNight:
+    """Reads a night's failing answers, without the traces themselves.
+
+    Args:
+        lake: has the marts and labels.
+        night: the night.
+        app: the application.
+        shown: other traces that get a page.
+    """
     failing = {row["trace_id"] for row in stream_mart(lake, night, app, ("verdict", ["fail"]))}
     labels = read_stored_labels(lake).by_trace
     given: dict[str, list[Given]] = defaultdict(list)
     for row in stream_mart(lake, night, app):
-        if row["trace_id"] in failing or row["trace_id"] in labels:
+        trace = row["trace_id"]
+        if trace in failing or trace in labels or trace in shown:
             given[row["trace_id"]].append(read_row(Given, row))
     return FailingNight(
         date=night,

@@ -7,30 +7,38 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date, timedelta
+from functools import partial
 
 from evals.reports.archive import read_earlier_reports, read_report
 from evals.reports.failing_answers import read_failing_night, stream_traces
-from evals.reports.pages import answers, incident, night, traces
+from evals.reports.linked_pages import write_missing_pages
+from evals.reports.pages import answers, night, topics, traces
 from evals.reports.pages.marks import locate_page, locate_version
 from evals.reports.pages.night import Neighbour, Neighbours
 from evals.reports.report import Report
-from evals.reports.sections import incidents
+from evals.reports.sections import unmet
+from evals.reports.similar_traces import find_similar
+from evals.reports.topic_examples import read_topic_requests
 from evals.reports.versions import NightVersion, list_versions
 from evals.storage import night_state
 from evals.storage.answer_pages import (
+    TOPICS,
     empty_answer_pages,
+    empty_pages_about,
     has_answer_pages,
     list_about,
     list_emptied,
     write_answer_pages,
+    write_topics_page,
 )
 from evals.storage.lake import Lake
 from evals.storage.report_files import (
+    PAGE,
     ReportVersion,
     has_page,
+    locate_data_docs,
     read_run,
     read_version_page,
-    write_linked_page,
     write_page,
 )
 
@@ -41,17 +49,36 @@ REACH = 31
 
 def write_answers(lake: Lake, report: Report) -> None:
     """Writes the lists of a night's failing answers, and the page of each."""
-    failing = read_failing_night(lake, report.date, report.app)
+    unmet_requests = (e.trace_id for one in report[unmet.SECTION].topics for e in one.examples)
+    failing = read_failing_night(lake, report.date, report.app, set(unmet_requests))
     beside = traces.find_beside(failing)
+    similar = find_similar(lake, failing)
     listed: list[answers.Listed] = []
 
     def build_pages() -> Iterator[tuple[str, str]]:
         for trace in stream_traces(lake, failing):
             listed.extend(answers.build_listed(trace, failing))
-            yield traces.render_trace(trace, report, failing, beside.get(trace.trace_id))
+            near, links = similar.get(trace.trace_id, ()), beside.get(trace.trace_id)
+            yield traces.render_trace(trace, report, failing, links, near)
         yield from answers.render_lists(report, failing, listed)
+        yield f"{TOPICS}/{PAGE}", render_topics(lake, report)
 
     write_answer_pages(lake, report.date, report.app, build_pages())
+
+
+def render_topics(lake: Lake, report: Report) -> str:
+    """Renders the page of a night's topics."""
+    requests = read_topic_requests(lake, report.date, report.app)
+    near = find_neighbours(lake, report.date, report.app)
+    pairs = (("previous", near.before), ("next", near.after))
+    beside = [
+        topics.Beside(word, one.date.isoformat(), f"../../../{place}")
+        for word, one in pairs
+        if one
+        and (place := f"{one.date.isoformat()}/{report.app}/{TOPICS}/{PAGE}")
+        and has_page(lake, place)
+    ]
+    return topics.render_topics(report, requests, partial(has_page, lake), beside)
 
 
 def render_stored(
@@ -65,26 +92,19 @@ def render_stored(
     if not has_answer_pages(lake, report.date, report.app):
         write_answers(lake, report)
     history = read_earlier_reports(lake, report.app, report.date)
-    write_missing_incidents(lake, [*history, report])
+    write_missing_pages(lake, [*history, report])
     if versions is None:
         versions = list_versions(lake, report.date, report.app)
     return night.render_night(
         report,
+        has_page=partial(has_page, lake),
         history=history,
         run=read_run(lake, ReportVersion(report.date, report.app, report.version)),
         versions=versions,
         provisional_until=provisional_until,
         neighbours=find_neighbours(lake, report.date, report.app),
+        has_data_docs=locate_data_docs(lake, report.date, report.app).exists(),
     )
-
-
-def write_missing_incidents(lake: Lake, reports: Sequence[Report]) -> None:
-    """Writes the pages of the last report's incidents that have none; `board_pages` renews them."""
-    for row in reports[-1][incidents.SECTION].rows:
-        href = incident.locate_incident(row.name)
-        if href and not has_page(lake, href):
-            found = incident.Reported(row, reports[-1])
-            write_linked_page(lake, href, incident.render_incident(found, reports))
 
 
 def find_neighbours(lake: Lake, at: date, app: str) -> Neighbours:
@@ -110,6 +130,9 @@ def refresh_neighbours(lake: Lake, report: Report) -> None:
         if one and own and f'href="../../../{own}"' not in read_page(lake, one, report.app):
             stored = read_report(lake, one.date, report.app, one.version)
             if stored:
+                if has_page(lake, topics.locate_topics(stored)):
+                    page = render_topics(lake, stored)
+                    write_topics_page(lake, one.date, report.app, page)
                 until = night_state.read_intact_state(lake, one.date).provisional.get(report.app)
                 page = render_stored(lake, stored, provisional_until=until)
                 write_page(lake, one.date, report.app, one.version, page)
@@ -121,9 +144,10 @@ def read_page(lake: Lake, one: Neighbour, app: str) -> str:
 
 
 def empty_answers(lake: Lake, traces: Collection[str]) -> None:
-    """Deletes the answers' pages of each night that has one of some traces."""
+    """Deletes the answers' pages of each night that has one of some traces, and others' texts."""
     for pages in list_about(lake, traces):
         empty_answer_pages(lake, *pages)
+    empty_pages_about(lake, traces)
 
 
 def write_emptied(lake: Lake) -> None:
@@ -133,3 +157,16 @@ def write_emptied(lake: Lake) -> None:
         report = read_report(lake, at, app, version) if version else None
         if report:
             write_answers(lake, report)
+            render_versions(lake, at, app)
+
+
+def render_versions(lake: Lake, at: date, app: str) -> None:
+    """Renders the pages of all versions of a night anew."""
+    state = night_state.read_intact_state(lake, at)
+    versions = list_versions(lake, at, app)
+    for one in versions:
+        if report := read_report(lake, at, app, one.version):
+            is_current = one.version == state.reports.get(app)
+            until = state.provisional.get(app) if is_current else None
+            page = render_stored(lake, report, versions=versions, provisional_until=until)
+            write_page(lake, at, app, one.version, page)

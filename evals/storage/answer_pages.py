@@ -1,4 +1,4 @@
-"""The pages of single answers: lists of a night's failing answers, and a page of each trace.
+"""The pages of single answers: a night's failing ones, its topics, and a page of each trace.
 
 They repeat texts of traces, so that whoever deletes a text deletes them; `evals.reports` makes
 them again from the tables.
@@ -6,6 +6,7 @@ them again from the tables.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date
@@ -22,10 +23,23 @@ from evals.storage.report_files import (
     replace_changed,
 )
 
-LISTS, TRACES = "failing", "traces"
+LISTS, TRACES, TOPICS = "failing", "traces", "topics"
 """Folders beside the versions of a night's report."""
+COVERS = (f"{LISTS}/{PAGE}", f"{TOPICS}/{PAGE}")
+"""Pages of every night, which others link."""
 EMPTIED = b"<!doctype html><title>Being written again</title><p>Run <code>andon nightly</code>.</p>"
 """The list of a night whose pages were deleted and are not made again yet."""
+GONE = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>No longer in this night</title>'
+    "<main><h1>This page is no longer part of its night.</h1><p>The answer passes since the night "
+    f'was reported again, or it left the night. <a href="../{LISTS}/{PAGE}">The failing answers '
+    "there are now</a></p></main></html>"
+)
+"""What replaces a page that other pages may link."""
+SHOWING = ("slices/*/*.html", "evaluators/*/*.html")
+"""Pages below the board that show texts of traces."""
+NAMED = re.compile(r"[0-9a-f]{24}\.html")
+"""The file name of a trace's page."""
 
 
 class AnswerPages(NamedTuple):
@@ -46,9 +60,10 @@ def has_answer_pages(lake: Lake, night: date, app: str) -> bool:
 
 
 def write_answer_pages(lake: Lake, night: date, app: str, pages: Iterable[tuple[str, str]]) -> None:
-    """Replaces the pages of a night's answers, by name below its folder; deletes all others.
+    """Replaces the pages of a night's answers, by name below its folder.
 
-    A page with the same content is left as it is.
+    A page with the same content is left as it is; one that is not written any more becomes `GONE`,
+    for pages of other nights and versions may link it.
     """
     folder = locate_report_folder(lake, night, app)
     written: set[Path] = set()
@@ -58,7 +73,18 @@ def write_answer_pages(lake: Lake, night: date, app: str, pages: Iterable[tuple[
         written.add(path)
     for path in list_files(folder):
         if path not in written:
-            path.unlink(missing_ok=True)
+            replace_changed(path, GONE)
+
+
+def write_topics_page(lake: Lake, night: date, app: str, page: str) -> None:
+    """Replaces the page of a night's topics."""
+    replace_changed(locate_report_folder(lake, night, app) / TOPICS / PAGE, page)
+
+
+def read_topics_page(lake: Lake, night: date, app: str) -> str:
+    """Reads the page of a night's topics; empty where it is missing."""
+    path = locate_report_folder(lake, night, app) / TOPICS / PAGE
+    return path.read_text("utf-8", "replace") if path.exists() else ""
 
 
 def list_files(folder: Path) -> list[Path]:
@@ -69,7 +95,9 @@ def list_files(folder: Path) -> list[Path]:
 def empty_answer_pages(lake: Lake, night: date, app: str) -> None:
     """Deletes the pages of a night's answers; `list_emptied` lists it until they are written."""
     folder = locate_report_folder(lake, night, app)
-    replace(folder / LISTS / PAGE, EMPTIED)
+    for cover in COVERS:
+        if (folder / cover).exists() or cover == COVERS[0]:
+            replace(folder / cover, EMPTIED)
     shutil.rmtree(folder / TRACES, ignore_errors=True)
     for path in (folder / LISTS).glob("*.html"):
         if path.name != PAGE:
@@ -86,13 +114,29 @@ def list_emptied(lake: Lake) -> list[AnswerPages]:
 
 
 def list_about(lake: Lake, traces: Collection[str]) -> list[AnswerPages]:
-    """Lists the nights that have a page of one of some traces."""
+    """Lists the nights that have a page of one of some traces, or show it as an example."""
     names = {name_trace_page(trace) for trace in traces}
     return [
         pages
         for pages, folder in list_folders(lake)
         if not names.isdisjoint(path.name for path in (folder / TRACES).glob("*.html"))
+        or mentions_trace(folder / TOPICS / PAGE, names)
     ]
+
+
+def mentions_trace(path: Path, names: Collection[str]) -> bool:
+    """Whether a page shows one of some traces, which pages of traces are named after."""
+    text = path.read_text("utf-8", "replace") if path.exists() else ""
+    return not set(names).isdisjoint(NAMED.findall(text))
+
+
+def empty_pages_about(lake: Lake, traces: Collection[str]) -> None:
+    """Replaces the pages of slices and evaluators that show some traces; a board renews them."""
+    names = {name_trace_page(trace) for trace in traces}
+    for pattern in SHOWING:
+        for name in lake.store.list_names(f"{REPORTS}/{pattern}"):
+            if mentions_trace(lake.store.path(name), names):
+                lake.store.replace(name, EMPTIED)
 
 
 def list_folders(lake: Lake) -> Iterator[tuple[AnswerPages, Path]]:

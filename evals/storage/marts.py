@@ -34,6 +34,7 @@ QUALITY_MARTS = (
     "fct_scores",
     "fct_verdicts",
     "fct_agreement",
+    "fct_disagreements",
     "rpt_rates",
     "rpt_failures",
     "rpt_provenance",

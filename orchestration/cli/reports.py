@@ -193,4 +193,36 @@ def report_diff(settings: Settings, app: str, only: date, as_json: bool) -> None
         terminal.print_line(f"{only} {app} has one version only")
 
 
+@report.command("render")
+@settings_options
+@night_options
+@click.option("--app", help="One application.")
+@json_option
+def report_render(settings: Settings, nights: NightRange, app: str | None, as_json: bool) -> None:
+    """Renders the pages of stored nights anew, as this version of Andon makes them.
+
+    Reports and their figures stay as they are; nothing is asked and nothing is measured. Nights
+    from before an update look and link as new ones do. Without dates, every night.
+
+    \b
+    Examples:
+      andon report render
+      andon report render --app chat --from 2026-10-01
+    """
+    from evals.reports.render import render_reports
+    from orchestration.runtime import pin_checks
+
+    lake = open_existing(settings)
+    check_app(settings, lake, app)
+    first, last = nights.only or nights.first or date.min, nights.only or nights.last or date.max
+    if first > last:
+        raise click.UsageError(f"--from {first} is after --to {last}")
+    run = pin_checks.describe_expiring(settings)
+    done = list(render_reports(lake, first, last, app, run))
+    if as_json:
+        terminal.print_json([{**row._asdict(), "night": row.night.isoformat()} for row in done])
+        return
+    terminal.print_line(f"{len(done)} {'night' if len(done) == 1 else 'nights'} rendered")
+
+
 COMMANDS = (report,)

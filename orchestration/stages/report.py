@@ -138,6 +138,7 @@ def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
             "rpt_cause_rates",
             "rpt_strata",
             "fct_agreement",
+            "fct_disagreements",
         ],
         check_specs=declare_checks(deployment),
     )

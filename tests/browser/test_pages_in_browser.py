@@ -11,10 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evals.records import Trace
+from evals.records import Label, Trace
+from evals.reports.disagreements import Contradicted, Disagreement
 from evals.reports.pages.board import render_month
 from evals.reports.pages.cost import render_cost
 from evals.reports.pages.evaluator import render_evaluator
+from evals.reports.pages.slice import list_shown, render_slice, render_slices
+from evals.reports.pages.topics import render_topics
+from evals.reports.pages.trace_links import lack_page
+from evals.reports.pages.traces import render_trace
+from evals.reports.report import Report
+from evals.reports.similar_traces import Similar
+from evals.reports.slice_rates import SliceNights
 from tests.evals.reports import report_bodies as bodies
 from tests.evals.reports.page_text import render_bodies, render_body
 from tests.evals.reports.test_answer_pages import build_night, build_trace, give, render_pages
@@ -80,6 +88,38 @@ def render_september() -> str:
     return render_month(reports, month=date(2026, 9, 1), missing=(), stamp="0" * 16)
 
 
+def render_passages() -> str:
+    """The page of an answer with a passage that supports it, and similar requests."""
+    passage = "Refunds take 14 days. Our store opens at nine."
+    step = {"kind": "retrieval", "documents": [{"id": "faq", "content": passage}]}
+    trace = build_trace(output="All refunds take 14 days.", steps=(step,))
+    similar = [Similar("b", ["price"], "How long do refunds take?", 0.5), Similar("c", [], "", 0.3)]
+    night = build_night([give("t-1"), give("b"), give("c", verdict="pass")])
+    return render_trace(trace, bodies.typed(bodies.slipped()), night, None, similar)[1]
+
+
+def render_part(*, worse: bool) -> str:
+    """The page of a slice that does worse than the rest, or the list of all slices."""
+    reports: list[Report] = []
+    for body in bodies.nights(5, "a"):
+        rows = [
+            bodies.result(row["dimension"], 20, 40, slice=f"source=web-{'o' * 90}")
+            for row in body["results"]
+        ]
+        reports.append(bodies.typed(bodies.sealed(body | {"results": [*body["results"], *rows]})))
+    nights = SliceNights(reports)
+    shown = list_shown(nights, {})
+    return render_slice(shown[0], nights, lack_page) if worse else render_slices(shown, nights)
+
+
+def render_contradicted() -> str:
+    """The page of a judge that people contradict on an answer with an attack in it."""
+    row = Contradicted(date(2026, 10, 8), "a", ATTACK, "tone", "polite", "v", "pass", "fail")
+    label = Label(ATTACK, "tone", "fail", ATTACK, "human", critique=ATTACK * 20)
+    found = Disagreement(row, ATTACK, [label], "x" * 4000, ATTACK)
+    return render_evaluator("polite", [bodies.typed(judged())] * 3, [found, found], lack_page)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "night": lambda: render_body(bodies.slipped(), bodies.nights(13, last="2026-10-07")),
     "long": lambda: render_body(long()),
@@ -92,15 +132,20 @@ PAGES: dict[str, Callable[[], str]] = {
     "first list": lambda: render_answers(attack(), build_trace("b"), name="failing/index"),
     "list": lambda: render_answers(attack(), build_trace("b"), name="failing/price-1"),
     "trace": lambda: render_answers(build_trace(), name="traces/"),
+    "passages": render_passages,
     "month": render_september,
     "incident": lambda: tell(rates=[involve("price")]),
     "evaluator": lambda: render_evaluator("polite", [bodies.typed(judged())] * 3),
+    "slice": lambda: render_part(worse=True),
+    "slices": lambda: render_part(worse=False),
+    "topics": lambda: render_topics(bodies.typed(busy()), {}, lack_page),
+    "disagreements": render_contradicted,
     "cost": lambda: render_cost([bodies.typed(judged())], {"m": PIN}, 1.0),
     "attack": lambda: render_answers(attack(), name="traces/"),
 }
 
 
-READ = ("night", "board", "list", "trace", "incident", "cost")
+READ = ("night", "board", "list", "passages", "incident", "cost", "slice", "disagreements")
 """Pages that have every kind of element; a run of axe takes a second and more."""
 
 

@@ -24,6 +24,8 @@ from evals.storage.report_files import PAGE
 
 ON_A_PAGE = 100
 """Answers in one list, at most."""
+ON_FIRST = 200
+"""Labelled answers that the first page links."""
 CHARS = 500_000
 """Characters of markup in one list, at most."""
 SLICE_LINKS = 24
@@ -60,6 +62,11 @@ class Cover(NamedTuple):
     scored: int | None
     """Answers with a verdict; None where several evaluators gave them."""
     slices: Sequence[Choice]
+
+
+def locate_lists(report: Report) -> str:
+    """Returns the path of the first list of a night's failing answers below the board."""
+    return f"{report.date.isoformat()}/{report.app}/{LISTS}/{PAGE}"
 
 
 def name_list(dimension: str, part: str | None = None, page: int = 1) -> str:
@@ -153,8 +160,20 @@ def render_cover(report: Report, failing: FailingNight, covers: Sequence[Cover],
     return (
         load_environment()
         .get_template("failing.html")
-        .render(report=report, covers=covers, shown=shown, deleted=len(failing.traces) - shown)
+        .render(
+            report=report,
+            covers=covers,
+            shown=shown,
+            deleted=len(failing.traces) - shown,
+            labelled=list_labelled(failing),
+        )
     )
+
+
+def list_labelled(failing: FailingNight) -> list[tuple[str, str]]:
+    """Lists the answers that people labelled and that failed nothing, each with its page."""
+    names = sorted(set(failing.labels).difference(failing.traces))
+    return [(name, f"../{TRACES}/{name_trace_page(name)}") for name in names[:ON_FIRST]]
 
 
 def render_pages(

@@ -11,6 +11,7 @@ from datetime import date
 from typing import NamedTuple
 
 from evals.reports.missing_nights import group_outages
+from evals.reports.pages.answers import locate_lists
 from evals.reports.pages.charts import (
     Trend,
     collect_points,
@@ -22,6 +23,9 @@ from evals.reports.pages.environment import load_environment
 from evals.reports.pages.evaluator import locate_evaluator
 from evals.reports.pages.incident import Reported, locate_incident
 from evals.reports.pages.marks import VERDICT_MARKS, get_verdict, locate_page
+from evals.reports.pages.slice import locate_slices
+from evals.reports.pages.topics import locate_topics
+from evals.reports.pages.trace_links import HasPage, lack_page
 from evals.reports.phrases import count_in_words, join_names
 from evals.reports.report import Report
 from evals.reports.result_rows import Result
@@ -30,6 +34,7 @@ from evals.reports.sections.provenance import Pin
 from evals.storage.documents.failed_sources import FailedSource
 from evals.storage.documents.missing_nights import MissingNight
 
+COST = "cost.html"
 CHUNK = 14
 """Nights in one grid of the board."""
 
@@ -200,8 +205,7 @@ def render_board(
     first: date = date.min,
     months: Sequence[date] = (),
     incidents: Sequence[Reported] = (),
-    has_cost: bool = False,
-    links_evaluators: bool = False,
+    has_page: HasPage = lack_page,
 ) -> str:
     """Renders the board over all nights and applications.
 
@@ -215,26 +219,31 @@ def render_board(
         first: the first night that is shown, as in `build_board_rows`.
         months: months with a page of their own.
         incidents: those with a page of their own.
-        has_cost: whether there is a page of costs.
-        links_evaluators: whether evaluators have pages.
+        has_page: whether a page below the board exists, so that none is linked that does not.
 
     Returns:
         One HTML file that links to the pages of the nights below it.
     """
     rows = build_board_rows(reports, missing, first)
     nights = [night for night in list_board_nights(reports, missing) if night >= first]
+    charts = {row.app: draw_dimensions(row) for row in rows}
     return load_environment().get_template("board.html").render(
         sentence=describe_board(rows) if rows else "No night has been reported yet.",
         rows=rows,
         latest={row.app: row.reports[-1].parts.by_name() for row in rows if row.reports},
         nights=nights,
         chunks=split_nights(nights),
+        links={row.app: list_links(row, has_page) for row in rows},
         months=months,
         incidents=[(one, locate_incident(one.row.name)) for one in incidents],
-        has_cost=has_cost,
-        locate_evaluator=locate_evaluator,
-        links_evaluators=links_evaluators,
-        charts={row.app: draw_dimensions(row) for row in rows},
+        has_cost=has_page(COST),
+        evaluator_pages={
+            (row.app, result.evaluator): href
+            for row in rows
+            for result, _ in charts[row.app]
+            if (href := locate_evaluator(row.app, result.evaluator)) and has_page(href)
+        },
+        charts=charts,
         missing=group_outages(missing),
         failed_sources=failed_sources,
         demo=any(report.demo for report in reports),
@@ -242,6 +251,18 @@ def render_board(
         provisional=provisional,
         unpinned=list_unpinned_models(rows),
     )  # fmt: skip
+
+
+def list_links(row: BoardRow, has_page: HasPage) -> list[tuple[str, str]]:
+    """Lists the pages beside an application's last report: what failed, its slices, its topics."""
+    if not row.reports or locate_page(last := row.reports[-1]) is None:
+        return []
+    places = (
+        ("failing answers", locate_lists(last)),
+        ("slices", locate_slices(last.app)),
+        ("topics", locate_topics(last)),
+    )
+    return [(word, place) for word, place in places if place and has_page(place)]
 
 
 def render_month(

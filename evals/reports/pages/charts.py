@@ -62,6 +62,12 @@ class Trend(NamedTuple):
     points: tuple[Point, ...]
     text: str
     """The chart in a sentence."""
+    beside: tuple[str, ...] = ()
+    """Lines of another rate on the same scale."""
+
+    def count_measured(self) -> int:
+        """Returns how many nights have a rate."""
+        return sum(point.rate is not None for point in self.points)
 
 
 def make_scale(values: Iterable[float | None], size: float) -> Scale:
@@ -140,12 +146,20 @@ def draw_trend(
     )
 
 
-def draw_slice_trend(row: WorseSlice) -> Trend:
+def draw_slice_trend(row: WorseSlice, size: tuple[int, int] = (280, 60)) -> Trend:
     """Draws the chart of a slice over nights."""
     points = [Point(t.night, t.rate, t.low, t.high, t.n, None, ()) for t in row.trend]
-    span = make_scale((v for p in points for v in (p.rate, p.low, p.high)), 60)
+    span = make_scale((v for p in points for v in (p.rate, p.low, p.high)), size[1])
     empty = Point(date.min, None, None, None, 0, None, ())
-    return draw_trend(points or [empty], (280, 60), span.low, span.high, None)
+    return draw_trend(points or [empty], size, span.low, span.high, None)
+
+
+def draw_beside(points: Sequence[Point], other: Sequence[Point], size: tuple[int, int]) -> Trend:
+    """Draws the chart of a rate over nights, with the line of another one beside it."""
+    rates = [v for p in points for v in (p.rate, p.low, p.high)] + [p.rate for p in other]
+    span = make_scale(rates, size[1])
+    drawn = draw_trend(points, size, span.low, span.high, None)
+    return drawn._replace(beside=draw_trend(other, size, span.low, span.high, None).lines)
 
 
 def _draw_band(run: Sequence[tuple[float, float, float, float]]) -> str:

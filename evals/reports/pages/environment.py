@@ -27,6 +27,7 @@ from evals.reports.phrases import (
     show_hidden,
 )
 from evals.reports.sections.requests import STATUS_PHRASES
+from evals.storage.answer_pages import name_trace_page
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -49,6 +50,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "short_model": shorten_model,
     "short_values": shorten_values,
     "slice_trend": draw_slice_trend,
+    "trace_page": name_trace_page,
 }
 """How templates print values."""
 

@@ -11,20 +11,24 @@ from datetime import date
 from typing import NamedTuple
 
 from evals.records import digest
+from evals.reports.disagreements import Disagreement
 from evals.reports.pages.answers import name_list
 from evals.reports.pages.brief import ToRead
 from evals.reports.pages.charts import Trend, collect_points, draw_trend, make_scale
 from evals.reports.pages.environment import load_environment
 from evals.reports.pages.marks import locate_page
-from evals.reports.phrases import format_percent
+from evals.reports.pages.texts import CutText, cut_text
+from evals.reports.pages.trace_links import HasPage, assume_page
+from evals.reports.phrases import format_percent, indent_json
 from evals.reports.report import Report
 from evals.reports.result_rows import Result
 from evals.reports.sections import agreement, attacks, provenance, results
 from evals.reports.sections.agreement import Agreed
-from evals.storage.answer_pages import LISTS
+from evals.storage.answer_pages import LISTS, TRACES, name_trace_page
 
 FOLDER = "evaluators"
 SIZE = (560, 120)
+EXCERPT = 600
 
 
 class Used(NamedTuple):
@@ -55,18 +59,39 @@ def list_evaluators(reports: Sequence[Report]) -> dict[str, int]:
     }
 
 
-def render_evaluator(name: str, reports: Sequence[Report]) -> str:
+class Contradicted(NamedTuple):
+    """A verdict that people contradict, to read."""
+
+    found: Disagreement
+    page: str
+    """The file name of its trace's page."""
+    href: str | None
+    asked: CutText
+    answered: CutText
+    explanation: CutText
+    critiques: Sequence[tuple[str, CutText]]
+    """Who gave a label, and why."""
+
+
+def render_evaluator(
+    name: str,
+    reports: Sequence[Report],
+    disagreements: Sequence[Disagreement] = (),
+    has_page: HasPage = assume_page,
+) -> str:
     """Renders the page of an evaluator.
 
     Args:
         name: the evaluator.
         reports: the reports of its application that are at hand, oldest first; the last has it.
+        disagreements: verdicts of it that people contradict, to read.
+        has_page: whether a page below the board exists.
     """
     report = reports[-1]
     rows = [row for row in report[results.SECTION] if row.is_whole and row.evaluator == name]
     agreed = [row for row in report[agreement.SECTION] if row.evaluator == name]
     attacked = [row for row in report[attacks.SECTION] if row.evaluator == name]
-    place = f"../../{report.date.isoformat()}/{report.app}/{LISTS}"
+    folder = f"{report.date.isoformat()}/{report.app}/{LISTS}"
     return load_environment().get_template("evaluator.html").render(
         name=name,
         report=report,
@@ -74,14 +99,33 @@ def render_evaluator(name: str, reports: Sequence[Report]) -> str:
         sentence=describe_evaluator(name, rows, agreed),
         agreed=agreed,
         attacked=attacked,
+        contradicted=[show_disagreement(one, has_page) for one in disagreements],
+        wrong=sum(row.fn + row.fp for row in agreed),
         versions=list_used(name, reports),
         read=[
-            ToRead(row.dimension, row.failed, f"{place}/{name_list(row.dimension)}")
+            ToRead(row.dimension, row.failed, f"../../{place}")
             for row in rows
             if row.failed and locate_page(report)
+            if has_page(place := f"{folder}/{name_list(row.dimension)}")
         ],
         night=locate_page(report),
     )  # fmt: skip
+
+
+def show_disagreement(found: Disagreement, has_page: HasPage) -> Contradicted:
+    """Returns a disagreement with its texts cut, and the page of its trace where there is one."""
+    row = found.row
+    page = name_trace_page(row.trace_id)
+    place = f"{row.date.isoformat()}/{row.app}/{TRACES}/{page}"
+    return Contradicted(
+        found,
+        page,
+        f"../../{place}" if has_page(place) else None,
+        asked=cut_text(indent_json(found.asked), EXCERPT),
+        answered=cut_text(indent_json(found.answered), EXCERPT),
+        explanation=cut_text(found.explanation, EXCERPT),
+        critiques=[(one.annotator, cut_text(one.critique, EXCERPT)) for one in found.labels],
+    )
 
 
 def describe_evaluator(name: str, rows: Sequence[Result], agreed: Sequence[Agreed]) -> str:

@@ -15,6 +15,7 @@ from evals.reports.pages.brief import MOST, ToRead, list_causes, list_slices
 from evals.reports.pages.charts import Trend, collect_points, draw_trend, make_scale
 from evals.reports.pages.environment import load_environment
 from evals.reports.pages.marks import get_verdict, locate_page
+from evals.reports.pages.trace_links import HasPage, assume_page
 from evals.reports.phrases import count_in_words, format_day, join_names
 from evals.reports.report import Report
 from evals.reports.sections import incidents, results
@@ -79,12 +80,15 @@ def locate_incident(name: str) -> str | None:
     return f"{FOLDER}/{name}.html" if re.fullmatch(NAME, name, re.ASCII) else None
 
 
-def render_incident(found: Reported, reports: Sequence[Report]) -> str:
+def render_incident(
+    found: Reported, reports: Sequence[Report], has_page: HasPage = assume_page
+) -> str:
     """Renders the page of an incident.
 
     Args:
         found: the incident.
         reports: the reports of its application that are at hand, oldest first.
+        has_page: whether a page below the board exists.
     """
     row, report = found.row, found.report
     keys = {(rate.dimension, rate.evaluator) for rate in row.rates}
@@ -98,7 +102,7 @@ def render_incident(found: Reported, reports: Sequence[Report]) -> str:
         charts=[(rate, draw_rate(rate, reports)) for rate in row.rates],
         whom=list_slices(report, {dimension for dimension, _ in keys}),
         why=list_causes(first, keys) or list_causes(report, keys),
-        read=list_lists(report, keys),
+        read=list_lists(report, keys, has_page),
         nights=[NightLink(one, get_verdict(one), locate_page(one)) for one in within],
         most=MOST,
     )  # fmt: skip
@@ -134,11 +138,12 @@ def draw_rate(rate: Involved, reports: Sequence[Report]) -> Trend | None:
     return draw_trend(points, SIZE, span.low, span.high, rate.before)
 
 
-def list_lists(report: Report, keys: set[tuple[str, str]]) -> list[ToRead]:
+def list_lists(report: Report, keys: set[tuple[str, str]], has_page: HasPage) -> list[ToRead]:
     """Lists the failing answers of the last night, by dimension."""
-    place = f"../{report.date.isoformat()}/{report.app}/{LISTS}"
+    folder = f"{report.date.isoformat()}/{report.app}/{LISTS}"
     return [
-        ToRead(row.dimension, row.failed, f"{place}/{name_list(row.dimension)}")
+        ToRead(row.dimension, row.failed, f"../{place}")
         for row in report[results.SECTION]
         if row.is_whole and row.failed and row.key in keys and locate_page(report)
+        if has_page(place := f"{folder}/{name_list(row.dimension)}")
     ]

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from evals.evaluators.registry import is_recorded
 from evals.reports import sections
-from evals.reports.pages.answers import name_list
+from evals.reports.pages.answers import locate_lists, name_list
 from evals.reports.pages.brief import build_brief
 from evals.reports.pages.charts import (
     Scale,
@@ -27,8 +27,12 @@ from evals.reports.pages.charts import (
     make_scale,
 )
 from evals.reports.pages.environment import TEMPLATES, load_environment
+from evals.reports.pages.evaluator import locate_evaluator
 from evals.reports.pages.incident import locate_incident
 from evals.reports.pages.marks import VERDICT_MARKS, get_verdict, locate_page
+from evals.reports.pages.slice import locate_slice, locate_slices
+from evals.reports.pages.topics import locate_topics
+from evals.reports.pages.trace_links import HasPage, assume_page, locate_traces
 from evals.reports.report import Report
 from evals.reports.result_rows import Result
 from evals.reports.sections import (
@@ -44,8 +48,11 @@ from evals.reports.sections import (
 from evals.reports.sections.causes import Cause
 from evals.reports.sections.changes import Change
 from evals.reports.versions import NightVersion
-from evals.storage.answer_pages import LISTS, TRACES, name_trace_page
-from evals.storage.report_files import REDACTION_MARKS
+from evals.storage.answer_pages import LISTS, TOPICS
+from evals.storage.report_files import PAGE
+
+UP = "../../../"
+"""The way from a night's page to the board."""
 
 
 class Moved(NamedTuple):
@@ -85,22 +92,26 @@ class AnswerList(NamedTuple):
 def render_night(
     report: Report,
     *,
+    has_page: HasPage = assume_page,
     history: Sequence[Report],
     provisional_until: str | None = None,
     run: Mapping[str, object] = MappingProxyType({}),
     versions: Sequence[NightVersion] = (),
     neighbours: Neighbours = NO_NEIGHBOURS,
+    has_data_docs: bool = True,
     templates: Path = TEMPLATES,
 ) -> str:
     """Renders the page of an application's night.
 
     Args:
         report: the report of the night.
+        has_page: whether a page below the board exists, so that none is linked that does not.
         history: earlier reports of the same application, oldest first.
         provisional_until: the time until which rows may arrive; None if the night is final.
         run: the content of `run.json`; its `pins` are shown, as in `render_board`.
         versions: all versions of the night, the first written first.
         neighbours: the nights before and after.
+        has_data_docs: whether the night has Data Docs.
         templates: a folder whose fragments replace those of the package.
 
     Returns:
@@ -118,13 +129,18 @@ def render_night(
         moved=list_moved(report),
         provisional_until=provisional_until,
         ending_pins=select_ending_pins(report, run),
-        data_docs=build_data_docs_link(report),
+        data_docs=build_data_docs_link(report) if has_data_docs else None,
         versions=versions,
         verdict_change=find_verdict_change(report, versions),
         neighbours=neighbours,
         brief=build_brief(report),
         lists=list_answer_lists(report),
-        pages=locate_traces(report),
+        pages=list_trace_links(report, has_page),
+        slice_pages=list_slice_links(report, has_page),
+        slices_page=link_page(locate_slices(report.app), has_page),
+        evaluator_pages=list_evaluator_links(report, has_page),
+        failing_page=f"../{LISTS}/{PAGE}" if has_page(locate_lists(report)) else None,
+        topics_page=f"../{TOPICS}/{PAGE}" if has_page(locate_topics(report)) else None,
         incident_pages=locate_incidents(report),
         listing=accounting.list_files(report[accounting.SECTION].files),
         **summarize_rates(report, nights),
@@ -139,6 +155,7 @@ def find_verdict_change(report: Report, versions: Sequence[NightVersion]) -> str
 def summarize_rates(report: Report, nights: Sequence[Report]) -> dict[str, object]:
     """Returns the values of the page's summary: the rows of all traces, with small charts."""
     whole = [row for row in report[results.SECTION] if row.is_whole]
+    trends = draw_trends(nights, whole)
     deciding = [row.verdict for row in whole if row.decides]
     return {
         "whole": whole,
@@ -146,7 +163,8 @@ def summarize_rates(report: Report, nights: Sequence[Report]) -> dict[str, objec
         "recorded": [row for row in whole if is_recorded(row.kind)],
         "deciding": [(word, deciding.count(word)) for word in VERDICT_MARKS if word in deciding],
         "axis": make_axis(whole),
-        "trends": draw_trends(nights, whole),
+        "trends": trends,
+        "numbered": [key for key, trend in trends.items() if trend.count_measured() > 1],
     }
 
 
@@ -205,14 +223,32 @@ def locate_incidents(report: Report) -> dict[str, str | None]:
     return {row.name: locate_incident(row.name) for row in report[incidents.SECTION].rows}
 
 
-def locate_traces(report: Report) -> dict[str, str]:
-    """Returns the links to the pages of the traces on it whose texts were not deleted."""
+def list_trace_links(report: Report, has_page: HasPage) -> dict[str, str]:
+    """Returns the links to the pages of the traces on it, by id."""
     shown = [
         *report[examples.SECTION],
         *(e for row in report[slices.SECTION] for e in row.examples),
     ]
-    ids = {one.trace_id for one in shown} - {*REDACTION_MARKS}
-    return {one: f"../{TRACES}/{name_trace_page(one)}" for one in ids}
+    return locate_traces(shown, report.date, report.app, has_page, UP)
+
+
+def list_slice_links(report: Report, has_page: HasPage) -> dict[str, str]:
+    """Returns the links to the pages of the slices on it, by name."""
+    names = {row.slice for row in (*report[slices.SECTION], *report[results.SECTION])} - {"all"}
+    places = ((name, locate_slice(report.app, name)) for name in sorted(names))
+    return {name: f"{UP}{place}" for name, place in places if place and has_page(place)}
+
+
+def link_page(place: str | None, has_page: HasPage) -> str | None:
+    """Returns the link to a page below the board; None where there is none."""
+    return f"{UP}{place}" if place and has_page(place) else None
+
+
+def list_evaluator_links(report: Report, has_page: HasPage) -> dict[str, str]:
+    """Returns the links to the pages of its evaluators, by name."""
+    names = {row.evaluator for row in report[results.SECTION]}
+    places = ((name, locate_evaluator(report.app, name)) for name in sorted(names))
+    return {name: f"{UP}{place}" for name, place in places if place and has_page(place)}
 
 
 def build_data_docs_link(report: Report) -> str:

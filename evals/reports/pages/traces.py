@@ -1,4 +1,4 @@
-"""The page of a trace: its conversation, what each evaluator said, and where it came from.
+"""The page of a trace: its conversation, what each evaluator decided, and where it came from.
 
 Which traces have one is `failing_answers`'.
 """
@@ -12,9 +12,11 @@ from evals.records import Json, Label, Trace
 from evals.reports.failing_answers import FailingNight, Given, list_failed
 from evals.reports.pages.answers import name_list
 from evals.reports.pages.environment import load_environment
+from evals.reports.pages.passage_marks import Piece, mark_support
 from evals.reports.pages.texts import CutText, cut_text, find_source_link
 from evals.reports.phrases import indent_json
 from evals.reports.report import Report
+from evals.reports.similar_traces import EXCERPT, Similar
 from evals.storage.answer_pages import TRACES, name_trace_page
 
 LARGEST = 900_000
@@ -47,6 +49,24 @@ class Passage(NamedTuple):
     name: str
     score: float | None
     text: CutText
+    pieces: Sequence[Piece]
+    """The text, with the sentences marked that support the answer."""
+
+
+class Marked(NamedTuple):
+    """What an answer is compared with, to mark what supports it."""
+
+    answer: str
+    words: Sequence[str]
+    """Of the evaluators."""
+
+
+class Near(NamedTuple):
+    """A trace like this one, with its page."""
+
+    similar: Similar
+    asked: CutText
+    href: str
 
 
 class Beside(NamedTuple):
@@ -65,14 +85,18 @@ def find_beside(failing: FailingNight) -> dict[str, Beside]:
 
 
 def render_trace(
-    trace: Trace, report: Report, failing: FailingNight, beside: Beside | None
+    trace: Trace,
+    report: Report,
+    failing: FailingNight,
+    beside: Beside | None,
+    similar: Sequence[Similar] = (),
 ) -> tuple[str, str]:
     """Renders the page of a trace; returns its name below the night's folder, and the page."""
     given = failing.given[trace.trace_id]
     labels = failing.labels.get(trace.trace_id, ())
     most = TEXT
     while True:
-        page = render_cut(trace, report, given, labels, beside, most)
+        page = render_cut(trace, report, given, labels, beside, similar, most)
         if len(page.encode("utf-8", "replace")) <= LARGEST or most < 100:
             return f"{TRACES}/{name_trace_page(trace.trace_id)}", page
         most //= 4
@@ -84,10 +108,17 @@ def render_cut(
     given: Sequence[Given],
     labels: Sequence[Label],
     beside: Beside | None,
+    similar: Sequence[Similar],
     most: int,
 ) -> str:
     """Renders a trace's page with texts of a length."""
     failed = list_failed(given)
+    marked = Marked(
+        str(indent_json(trace.output)), [row.explanation for row in given if row.explanation]
+    )
+    passages = list_passages(trace, marked, most)
+    context = cut_text(trace.context or "", most)
+    context_pieces = mark_support(context.text, *marked)
     turns = list_turns(trace, most)
     steps = list_steps(trace, most)
     return (
@@ -106,10 +137,16 @@ def render_cut(
             turns=turns[-1:] if len(turns) > 2 else turns,
             left_turns=max(len(trace.messages) - SHOWN_TURNS, 0),
             answer=cut_text(str(indent_json(trace.output)), most),
-            context=cut_text(trace.context or "", most),
+            context=context,
+            context_pieces=context_pieces,
+            methods=list_methods([*(p for one in passages for p in one.pieces), *context_pieces]),
             steps=steps,
             left_steps=len(trace.steps) - len(steps),
-            passages=list_passages(trace, most),
+            passages=passages,
+            near=[
+                Near(one, cut_text(one.asked, EXCERPT), name_trace_page(one.trace_id))
+                for one in similar
+            ],
             origin=list_origin(trace),
             source=find_source_link(trace.metadata),
             beside=beside,
@@ -159,7 +196,12 @@ def build_step(step: Json, most: int) -> Step:
     )
 
 
-def list_passages(trace: Trace, most: int) -> list[Passage]:
+def list_methods(pieces: Sequence[Piece]) -> list[str]:
+    """Lists the methods by which sentences were marked."""
+    return sorted({piece.why for piece in pieces if piece.why})
+
+
+def list_passages(trace: Trace, marked: Marked, most: int) -> list[Passage]:
     """Lists the documents that the steps retrieved."""
     passages: list[Passage] = []
     for step in trace.steps:
@@ -167,15 +209,18 @@ def list_passages(trace: Trace, most: int) -> list[Passage]:
         for document in documents if isinstance(documents, list) else ():
             fields = document if isinstance(document, dict) else {"content": document}
             score = fields.get("score")
-            text = fields.get("content", document)
+            text = cut_text(str(indent_json(fields.get("content", document))), most)
             passages.append(
                 Passage(
                     str(fields.get("id") or ""),
                     float(score) if isinstance(score, int | float) else None,
-                    cut_text(str(indent_json(text)), most),
+                    text,
+                    mark_support(text.text, *marked),
                 )
             )
-    return passages[:SHOWN_PASSAGES]
+            if len(passages) == SHOWN_PASSAGES:
+                return passages
+    return passages
 
 
 def list_origin(trace: Trace) -> list[tuple[str, str]]:

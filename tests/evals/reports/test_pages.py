@@ -120,7 +120,7 @@ def test_first_screen_gives_the_reason() -> None:
 def test_a_slice_that_does_worse_is_negative_as_a_change_is() -> None:
     """Every difference on a page has one sign: worse is negative."""
     words = Page(render_body(bodies.slipped())).words
-    assert "source = partner feedprice44%31–59%74%−3045" in words
+    assert "source = partner feedprice44%31–59%74%all answers−3045" in words
 
 
 def test_owner_is_on_both_pages() -> None:

@@ -11,9 +11,12 @@ import jsonschema
 import pytest
 
 from evals.reports.pages.night import render_night
+from evals.reports.pages.slice import list_shown, render_slice
+from evals.reports.pages.trace_links import assume_page
 from evals.reports.redact_text import redact_reports
-from evals.reports.report import load_schema
+from evals.reports.report import Report, load_schema
 from evals.reports.sections import slices
+from evals.reports.slice_rates import SliceNights, list_confirmed
 from evals.slices.findings import Finding, NightCount, SliceSearch, Term
 from evals.slices.traces_table import Scored
 from evals.statistics import Proportion
@@ -87,6 +90,13 @@ def test_an_evaluator_that_does_not_decide_has_no_slices() -> None:
     assert len(confirm(make_finding(4e-4), other)) == 1
 
 
+def render_found(report: Report) -> str:
+    """The page of the only slice that a report has."""
+    nights = SliceNights([report])
+    (shown,) = list_shown(nights, list_confirmed([report]))
+    return render_slice(shown, nights, assume_page)
+
+
 def test_the_page_answers_what_a_slice_is() -> None:
     """Definition, size, complement, nights, words, answers, and the line that keeps it."""
     found = make_finding(
@@ -98,12 +108,13 @@ def test_the_page_answers_what_a_slice_is() -> None:
         line=f"- {{slice: x, where: 'a = ''{HOSTILE}'''}}",
     )
     search = SliceSearch((found,), (TONIGHT,), 0)
-    html = render_night(report_of(replace(BASE, rates=[WHOLE], slice_search=search)), history=[])
-    part = html[html.index('<details id="slice-1"') :]
-    for words in ("118 answers, 6% of the night", "79% of the 940 others", "zoll", "slices.yaml",
-                  "three nights to 8 October", "- {slice: x, where: "):  # fmt: skip
-        assert words in part
-    assert HOSTILE not in html
+    report = report_of(replace(BASE, rates=[WHOLE], slice_search=search))
+    html = render_found(report)
+    for words in ("118 answers of one night, 6% of all", "79% of 940 others", "zoll", "slices.yaml",
+                  "three nights to 8 October", "- {slice: x, where: ",
+                  "first confirmed on 8 October 2026."):  # fmt: skip
+        assert words in html
+    assert HOSTILE not in html + render_night(report, history=[])
 
 
 def test_the_text_of_a_trace_to_forget_leaves_its_slices(tmp_path: Path) -> None:
@@ -114,8 +125,10 @@ def test_the_text_of_a_trace_to_forget_leaves_its_slices(tmp_path: Path) -> None
     lake = Lake(tmp_path).open()
     folder = write_report(lake, TONIGHT, report.to_json(), render_night(report, history=[]), {})
     assert redact_reports(lake, lambda one: one.trace_id == "t-1", "[forgotten]") == [folder]
-    texts = [(folder / name).read_text("utf-8") for name in ("report.json", "index.html")]
+    (page,) = (tmp_path / "reports" / "slices").rglob("[!i]*.html")
+    texts = [page.read_text("utf-8"), (folder / "report.json").read_text("utf-8")]
     assert all("Ann lives" not in text and "[forgotten]" in text for text in texts)
+    assert "Ann lives" not in (folder / "index.html").read_text("utf-8")
     assert redact_reports(lake, lambda one: one.trace_id == "t-1", "[forgotten]") == []
 
 

@@ -7,10 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 from evals.reports.pages.night import render_night
+from evals.reports.pages.topics import render_topics
+from evals.reports.pages.trace_links import lack_page
 from evals.reports.redact_text import redact_requests
 from evals.reports.sections import topics, unmet
 from tests.evals.reports.chat_nights import BASE
 from tests.evals.reports.night_rows import report_of
+from tests.evals.reports.page_text import read_heading
 
 NIGHT = BASE.date
 
@@ -86,7 +89,12 @@ def test_unmet_requests_have_rate_interval_kinds_and_examples() -> None:
     assert (second.change, second.examples) == (None, ())
     html = render_night(report, history=[])
     assert "46 of 200 requests were not met" in html
-    assert "Where is &lt;b&gt;my&lt;/b&gt; money?" in html
+    page = render_topics(report, {}, lack_page)
+    assert read_heading(page) == (
+        "46 of 200 requests of 8 October 2026 were not met (23%), most of them in refund, money; "
+        "new: winter, <tariff>."
+    )
+    assert "Where is &lt;b&gt;my&lt;/b&gt; money?" in page
 
 
 def test_a_night_without_topics_says_why() -> None:
