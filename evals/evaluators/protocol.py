@@ -15,7 +15,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evals.evaluators.comparisons import Comparison
 from evals.evaluators.gold import GoldAndLabels
-from evals.records import Answer, Failure, Json, Outcome, Skip, Subject, Trace, encode_canonical
+from evals.records import (
+    Answer,
+    Failure,
+    Json,
+    Outcome,
+    Skip,
+    Subject,
+    Trace,
+    Verdict,
+    encode_canonical,
+)
 from evals.specs import App, Catalog, Evaluator, Judge, ModelPin, Reads, Sample, TraceField
 
 if TYPE_CHECKING:
@@ -138,6 +148,10 @@ class EvaluatorType(ABC):
         """Whether a subject with this content gets no score at all."""
         return False
 
+    def list_peers(self, evaluator: Evaluator) -> tuple[str, ...]:
+        """Lists the dimensions of its application whose verdicts it reads."""
+        return ()
+
     def redact(self, text: str, params: Mapping[str, Json]) -> str | None:
         """Removes what makes a text fail; None where that cannot be removed."""
         return None
@@ -165,6 +179,14 @@ class EvaluatorByCode(EvaluatorType):
         The function returns None for a subject without gold.
         """
         return None
+
+
+class EvaluatorByVerdicts(EvaluatorType):
+    """An evaluator that concludes from the verdicts of others on the same subject."""
+
+    @abstractmethod
+    def conclude(self, evaluator: Evaluator, verdicts: Mapping[str, Verdict | None]) -> Result:
+        """Concludes from the verdict of each dimension; None where that gave none."""
 
 
 class EvaluatorByModel(EvaluatorType):

@@ -35,12 +35,19 @@ FAMILIES = (
     "likeness", "extraction", "retrieval", "abstention",
 )  # fmt: skip
 """The modules of `checks/`, in the order of the documentation."""
-SHIPPED = (*(f"checks.{family}" for family in FAMILIES), "text_checks", "judges", "recorded")
+SHIPPED = (
+    *(f"checks.{family}" for family in FAMILIES),
+    "text_checks",
+    "judges",
+    "panels",
+    "recorded",
+)
 """The modules of this folder that contain evaluators."""
 KINDS = {
     "assertion": "code that says what an output must be like",
     "reference": "a comparison with gold",
     "judge": "a judge in `judges/`",
+    "panel": "what several dimensions of one question conclude together",
 }
 """What the shipped kinds are, for the catalog's documentation."""
 UNDECLARED = frozenset({"recorded"})

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evals.evaluators import registry
+from evals.evaluators.peers import include_peers
 from evals.evaluators.protocol import (
     POLICY_PARAMS,
     Configuration,
@@ -65,12 +66,19 @@ class Place(NamedTuple):
 def resolve_dimensions(catalog: Catalog, app: App) -> Iterator[Evaluator]:
     """Resolves each dimension's own evaluator, and the verdicts others recorded on it."""
     file = catalog.root / "suites" / f"{app.suite}.yaml"
+    declared: list[tuple[Place, Evaluator]] = []
     for index, dimension in enumerate(catalog.dimensions_of(app)):
         place = Place(file, ("dimensions", index, "check"))
         if dimension.check:
-            yield resolve_check(catalog, app, dimension, dimension.check, place)
+            declared.append((place, resolve_check(catalog, app, dimension, dimension.check, place)))
         if dimension.recorded:
-            yield resolve_recorded(catalog, app, dimension)
+            declared.append((place, resolve_recorded(catalog, app, dimension)))
+    evaluators = [evaluator for _, evaluator in declared]
+    for place, evaluator in declared:
+        try:
+            yield include_peers(evaluator, evaluators)
+        except WrongDeclaration as problem:
+            place.refuse(problem)
 
 
 def resolve_check(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 
 from evals.evaluators import resolution
+from evals.evaluators.peers import link_peers
 from evals.records import digest
 from evals.specs import Catalog, Evaluator, ModelPin
 from evals.storage.documents.server_claims import ServerClaim, add_claims, read_claims
@@ -26,7 +27,7 @@ class ModelServers:
 
     def resolve_app(self, app: str) -> tuple[Evaluator, ...]:
         """Resolves the evaluators of an application, each with the versions of its server."""
-        return tuple(self.assign(e) for e in resolution.resolve_app(self.catalog, app))
+        return link_peers([self.assign(e) for e in resolution.resolve_app(self.catalog, app)])
 
     def assign(self, evaluator: Evaluator) -> Evaluator:
         """Returns the evaluator with the versions of its pin's server, and claims them."""

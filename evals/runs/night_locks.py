@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from evals.evaluators.peers import link_peers
 from evals.records import digest
 from evals.specs import Catalog, Evaluator
 from evals.storage import night_state
@@ -53,11 +54,13 @@ def load_locked_evaluators(
 
     state = night_state.read_state(lake, night)
     samples = state.samples.get(app, {})
-    return tuple(
-        locate_model(lake, catalog, read_evaluator(lake, name, app, version)).with_sampling(
-            samples.get(name)
-        )
-        for name, version in sorted(state.evaluators[app].items())
+    return link_peers(
+        [
+            locate_model(lake, catalog, read_evaluator(lake, name, app, version)).with_sampling(
+                samples.get(name)
+            )
+            for name, version in sorted(state.evaluators[app].items())
+        ]
     )
 
 

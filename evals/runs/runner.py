@@ -19,9 +19,9 @@ from evals.calls.day_budget import DayBudget
 from evals.calls.requests import AskFunction, CallPlan, CallsResult
 from evals.evaluators import registry
 from evals.evaluators.gold import GoldAndLabels
-from evals.evaluators.protocol import NO_ANSWER, Evaluate, Finding, Result
+from evals.evaluators.protocol import NO_ANSWER, Evaluate, EvaluatorByVerdicts, Finding, Result
 from evals.models import why_unavailable
-from evals.records import Failure, Score, Skip, Trace
+from evals.records import Failure, Score, Skip, Trace, Verdict
 from evals.runs import noise
 from evals.runs.model_servers import record_answers
 from evals.runs.part_counts import write_part_counts
@@ -33,6 +33,7 @@ from evals.storage.locks import LockHeldError
 from evals.storage.tables import CanaryRow
 from evals.worklist import canaries
 from evals.worklist.night_contents import NightTraces
+from evals.worklist.peer_verdicts import join_verdicts, read_peers
 from evals.worklist.repeated_calls import needs_call
 from evals.worklist.sampling import compute_reached
 from evals.worklist.worklist import Worklist, build_worklist, name_score_file, refresh_worklist
@@ -132,7 +133,12 @@ def score_night(
         else:
             work = build_worklist(lake, night, evaluator, run.references)
             call_result = CallsResult()
-            scores = derive_code_scores(night, work, run.references)
+            kind = registry.type_of(evaluator)
+            scores = (
+                derive_panel_scores(lake, work, kind)
+                if isinstance(kind, EvaluatorByVerdicts)
+                else derive_code_scores(night, work, run.references)
+            )
             counts = write_scores(lake, work, scores)
             write_part_counts(lake, night, work, run.references)
         work.contents.close()
@@ -297,6 +303,17 @@ def derive_code_scores(
         is_skipped = work.sample[trace.trace_id].is_skipped
         for finding in (Finding(NO_ANSWER),) if is_skipped else evaluate(trace):
             yield build_score(work, trace.trace_id, finding.result, finding.annotator)
+
+
+def derive_panel_scores(lake: Lake, work: Worklist, kind: EvaluatorByVerdicts) -> Iterator[Score]:
+    """Derives the scores of an evaluator that concludes from the verdicts of others."""
+    joined = join_verdicts(read_peers(lake, work.night, work.evaluator))
+    for trace_id in work.sample:
+        if trace_id not in work.current:
+            verdicts: dict[str, Verdict | None] = {
+                name: one.verdict for name, one in joined[trace_id].items()
+            }
+            yield build_score(work, trace_id, kind.conclude(work.evaluator, verdicts))
 
 
 def build_evaluate(evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:

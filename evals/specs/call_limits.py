@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, time
+from typing import Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from evals.specs.spec import Spec
+from evals.specs.spec import NAME, Name, Spec
 
 HOURS = re.compile(r"(\d\d:\d\d)-(\d\d:\d\d)(?: ([\w/+-]+))?")
 
@@ -75,12 +76,38 @@ class Strata(Spec):
     minimum: int = Field(default=30, ge=1, description="traces of each group, where it has them")
 
 
+class Flagged(Spec):
+    """Traces that a cheaper evaluator failed, which a dearer one looks at more often."""
+
+    by: Name = Field(
+        pattern=NAME, description="the dimension of the suite whose check is asked first"
+    )
+    rate: float = Field(default=1.0, gt=0, le=1, description="the share of traces that it failed")
+
+
 class Sample(Spec):
     """Which traces a dimension evaluates; chosen by hash, so the same under every version."""
 
     rate: float = Field(default=1.0, gt=0, le=1, description="the share of traces")
     at_most: int | None = Field(default=None, ge=1, description="traces a night; null: no limit")
     strata: Strata | None = Field(default=None, description="groups that must not be missed")
+    flagged: Flagged | None = Field(
+        default=None,
+        description="what another dimension failed, at a rate of its own; `rate` is that of all "
+        "others. `plan` counts what is known to be failed",
+    )
+    draw: Name | None = Field(
+        default=None,
+        pattern=NAME,
+        description="dimensions with one word here sample the same traces; null: its own",
+    )
+
+    @model_validator(mode="after")
+    def check_groups(self) -> Self:
+        """Refuses two ways to group the traces."""
+        if self.strata and self.flagged:
+            raise ValueError("`strata` and `flagged` both group the traces; keep one of them")
+        return self
 
     @classmethod
     def of(cls, value: Sample | float | None) -> Sample:

@@ -226,6 +226,8 @@ class Evaluator(Spec):
     gold: str | None = None
     labels: str = ""
     """The dimension name that labels of this dimension use."""
+    peers: dict[str, str] = Field(default={}, exclude=True)
+    """The score files of the dimensions it depends on; linked where a night is evaluated."""
     judge: Judge | None = None
     pin: ModelPin | None = None
     guardrail: Guardrail | None = None
@@ -241,6 +243,11 @@ class Evaluator(Spec):
         return self.answer_version is not None
 
     @property
+    def score_file(self) -> str:
+        """The name of the file with its scores of a night."""
+        return f"{self.name}@{self.app}@{self.version}"
+
+    @property
     def route(self) -> str:
         """A digest of what a person changes to repair failed calls: settings of the pin, `version`.
 
@@ -253,7 +260,9 @@ class Evaluator(Spec):
 
     def sampling(self) -> dict[str, Json]:
         """Returns which traces it evaluates: no part of its version, but locked per night."""
-        return {"sample": self.sample.model_dump(mode="json"), "stratum": self.stratum}
+        absent = {name for name in ("flagged", "draw") if getattr(self.sample, name) is None}
+        sample = self.sample.model_dump(mode="json", exclude=absent)
+        return {"sample": sample, "stratum": self.stratum}
 
     def with_sampling(self, sampling: dict[str, Json] | None) -> Evaluator:
         """Returns the evaluator with a night's locked sampling; None: with its own."""

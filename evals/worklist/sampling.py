@@ -83,6 +83,8 @@ def compute_reached(traces: Mapping[str, int], asked: Collection[str]) -> dict[s
 
 
 def compute_rates(sizes: Mapping[str, int], sample: Sample) -> dict[str, float]:
-    """Computes the rate of each stratum: the sample's, or more for a small stratum."""
+    """Computes the rate of each stratum: the sample's, or more for a small or flagged one."""
+    if sample.flagged:
+        return {name: sample.flagged.rate if name else sample.rate for name in sizes}
     least = sample.strata.minimum if sample.strata else 0
     return {name: min(1.0, max(sample.rate, least / size)) for name, size in sizes.items()}

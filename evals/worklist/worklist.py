@@ -17,7 +17,7 @@ from evals import models
 from evals.evaluators import registry
 from evals.evaluators.gold import GoldAndLabels
 from evals.evaluators.gold_sets import GoldUse
-from evals.evaluators.protocol import content_of
+from evals.evaluators.protocol import EvaluatorByVerdicts, content_of
 from evals.specs import Evaluator
 from evals.storage import ledger
 from evals.storage.lake import Lake
@@ -25,6 +25,13 @@ from evals.storage.parquet_files import stream_rows
 from evals.storage.store import FileState, read_file_states
 from evals.worklist import canaries
 from evals.worklist.night_contents import ContentFile, NightTraces, hash_content
+from evals.worklist.peer_verdicts import (
+    hash_verdicts,
+    join_verdicts,
+    read_flagged,
+    read_peers,
+    seat_panel,
+)
 from evals.worklist.repeated_calls import is_settled, needs_call
 from evals.worklist.sampling import compute_place, draw_sample
 
@@ -133,11 +140,14 @@ def build_worklist(
     files = read_file_versions(lake, night.night, evaluator)
     stored = read_stored_scores(lake, night.night, evaluator)
     scored = {**stored.current, **stored.settled}
+    draw = evaluator.sample.draw or evaluator.dimension
     places = {
-        name: compute_place(name, evaluator.dimension, evaluator.subject)
-        for name in night.read_ids(evaluator)
+        name: compute_place(name, draw, evaluator.subject) for name in night.read_ids(evaluator)
     }
-    seats = draw_sample(places, evaluator.sample, night.read_strata(evaluator))
+    if isinstance(registry.type_of(evaluator), EvaluatorByVerdicts):
+        return build_panel_worklist(night, evaluator, places, scored)
+    strata = night.read_strata(evaluator) or read_flagged(lake, night.night, evaluator)
+    seats = draw_sample(places, evaluator.sample, strata)
     contents, keys, skipped = ContentFile(lake), dict.fromkeys(seats, ""), set[str]()
     without_score = 0
     repeats = evaluator.judge.repeats if evaluator.judge else 1
@@ -192,14 +202,36 @@ def build_worklist(
     )
 
 
+def build_panel_worklist(
+    night: NightTraces,
+    evaluator: Evaluator,
+    places: Mapping[str, float],
+    scored: Mapping[str, str],
+) -> Worklist:
+    """Finds the traces that all peers of a panel looked at, and the stored scores of them."""
+    lake, sessions = night.lake, night.read_sessions(evaluator)
+    joined = join_verdicts(read_peers(lake, night.night, evaluator))
+    sample: dict[str, SampledTrace] = {}
+    for name in sorted(places.keys() & joined, key=places.__getitem__):
+        seat = seat_panel(evaluator, joined[name], places[name])
+        key = hash_verdicts(joined[name])
+        sample[name] = SampledTrace(key, seat.inclusion, session_id=sessions.get(name))
+    current = {name for name, sampled in sample.items() if scored.get(name) == sampled.key}
+    contents = ContentFile(lake)
+    return Worklist(evaluator, night.night, len(places), sample, current, (), contents)
+
+
 UNANSWERED = b"no answer: "
 """Begins the content of a trace that is skipped, whose score ends once it has an answer."""
 
 
 def read_file_versions(lake: Lake, night: date, evaluator: Evaluator) -> tuple[FileState, ...]:
     """Returns the versions of the files a worklist is made from beside the ledger."""
-    scores = find_score_file(lake, night, evaluator)
-    return read_file_states([*lake.list_files("traces", [night]), scores])
+    folder = lake.locate_partition("scores", night)
+    scores = [
+        folder / f"{name}.parquet" for name in (evaluator.score_file, *evaluator.peers.values())
+    ]
+    return read_file_states([*lake.list_files("traces", [night]), *scores])
 
 
 def refresh_worklist(lake: Lake, before: Worklist) -> Worklist | None:
@@ -294,7 +326,7 @@ def list_unpaid(
 
 def name_score_file(evaluator: Evaluator) -> str:
     """Returns the name of the file with an evaluator's scores of a night."""
-    return f"{evaluator.name}@{evaluator.app}@{evaluator.version}"
+    return evaluator.score_file
 
 
 def find_score_file(lake: Lake, night: date, evaluator: Evaluator) -> Path:

@@ -112,10 +112,10 @@ def test_only_traces_are_evaluated_so_far() -> None:
     )
 
 
-def test_of_the_shipped_kinds_only_judges_need_alignment() -> None:
+def test_of_the_shipped_kinds_only_judges_and_panels_need_alignment() -> None:
     """A verdict by code needs no agreement with people."""
     kinds = {shipped.kind for shipped in registry.shipped_types().values()}
-    assert {kind for kind in kinds if registry.needs_alignment(kind)} == {"judge"}
+    assert {kind for kind in kinds if registry.needs_alignment(kind)} == {"judge", "panel"}
 
 
 ROOT = Path(__file__).parents[3]

@@ -1,0 +1,98 @@
+"""Evaluators that depend on others of their application: a panel, or a sample of what one failed.
+
+Finds the others and puts them first. Their verdicts are read in `evals.worklist.peer_verdicts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from evals.evaluators import registry
+from evals.evaluators.protocol import WrongDeclaration
+from evals.records import digest
+from evals.specs import Evaluator
+
+
+def list_peers(evaluator: Evaluator) -> tuple[str, ...]:
+    """Lists the dimensions whose verdicts an evaluator depends on, by name."""
+    flagged = evaluator.sample.flagged
+    by_sample = (flagged.by,) if flagged else ()
+    return (*registry.type_of(evaluator).list_peers(evaluator), *by_sample)
+
+
+def link_peers(evaluators: Sequence[Evaluator]) -> tuple[Evaluator, ...]:
+    """Links the evaluators of an application to those they depend on, which come first.
+
+    A peer that is not among them, such as one that the catalog lost, is left out.
+    """
+    by_dimension = index_dimensions(evaluators)
+    if not any(map(list_peers, evaluators)):
+        return tuple(evaluators)
+    linked = [
+        one.model_copy(
+            update={
+                "peers": {
+                    name: by_dimension[name].score_file
+                    for name in list_peers(one)
+                    if name in by_dimension
+                }
+            }
+        )
+        for one in evaluators
+    ]
+    return tuple(sorted(linked, key=lambda one: measure_depth(one, by_dimension)))
+
+
+def include_peers(evaluator: Evaluator, evaluators: Iterable[Evaluator]) -> Evaluator:
+    """Returns the evaluator with the versions of those it concludes from as a part of its own.
+
+    Raises:
+        WrongDeclaration: a dimension it depends on does not exist, or depends on it.
+    """
+    by_dimension = index_dimensions(evaluators)
+    check_peers(evaluator, by_dimension)
+    named = registry.type_of(evaluator).list_peers(evaluator)
+    if not named:
+        return evaluator
+    versions = [include_peers(by_dimension[name], by_dimension.values()).version for name in named]
+    parts = {**evaluator.parts, "peers": digest(versions)}
+    return evaluator.model_copy(update={"parts": parts, "version": digest(parts)})
+
+
+def check_peers(evaluator: Evaluator, by_dimension: Mapping[str, Evaluator]) -> None:
+    """Checks that the dimensions an evaluator depends on exist and do not depend on it.
+
+    Raises:
+        WrongDeclaration: naming the dimension.
+    """
+    for name in list_peers(evaluator):
+        if name not in by_dimension:
+            known = ", ".join(sorted(set(by_dimension) - {evaluator.dimension}))
+            raise WrongDeclaration((), f"no dimension {name!r} with a check; there are {known}")
+        if by_dimension[name].subject != evaluator.subject:
+            problem = f"{name!r} evaluates each {by_dimension[name].subject}, this does not"
+            raise WrongDeclaration((), problem)
+    if measure_depth(evaluator, by_dimension) > len(by_dimension):
+        raise WrongDeclaration((), "it depends on itself")
+
+
+def index_dimensions(evaluators: Iterable[Evaluator]) -> dict[str, Evaluator]:
+    """Indexes the evaluators that dimensions declare by dimension; recorded verdicts are none."""
+    return {
+        one.dimension: one
+        for one in evaluators
+        if one.guardrail is None and not registry.is_recorded(one.kind)
+    }
+
+
+def measure_depth(
+    evaluator: Evaluator, by_dimension: Mapping[str, Evaluator], level: int = 0
+) -> int:
+    """Counts the evaluators that must come before one, in the longest chain of them."""
+    if level > len(by_dimension):
+        return level
+    before = (by_dimension[name] for name in list_peers(evaluator) if name in by_dimension)
+    return max(
+        (1 + measure_depth(one, by_dimension, level + 1) for one in before),
+        default=0,
+    )

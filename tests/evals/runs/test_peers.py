@@ -1,0 +1,155 @@
+"""Evaluators that depend on others: a scanner's dear question, and a panel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.calls.live import ask_live
+from evals.evaluators.gold import GoldAndLabels
+from evals.records import Trace
+from evals.runs.model_servers import resolve_app
+from evals.runs.runner import ScoringRun, score_evaluators
+from evals.specs import Catalog, CatalogError, load_catalog
+from evals.storage import ledger
+from evals.storage.lake import Lake
+from evals.worklist.night_contents import NightTraces
+
+NIGHT = date(2026, 10, 1)
+NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
+WORDS = ("apple", "pear", "plum")
+
+
+def declare(name: str, word: str, more: str = "") -> str:
+    """Declares a dimension that wants a word."""
+    check = f"check: {{assertion: contains, params: {{values: [{word}]}}}}"
+    return f"  - {{dimension: {name}, question: 'Is it?', {check}{more}}}\n"
+
+
+@dataclass
+class Home:
+    """A home with one night, and the catalog that evaluates it."""
+
+    root: Path
+
+    def write(self, outputs: list[str], dimensions: str) -> None:
+        """Writes a night's traces and a suite."""
+        files = {
+            "apps/chat.yaml": "{app: chat, suite: chat}",
+            "suites/chat.yaml": f"suite: chat\ndimensions:\n{dimensions}",
+        }
+        for name, text in files.items():
+            path = self.root / "catalog" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        traces = [
+            Trace(f"t{n}", NOON, "chat", output, status="ok" if output else "error")
+            for n, output in enumerate(outputs)
+        ]
+        self.lake.write("traces", NIGHT, traces, "day")
+
+    @property
+    def lake(self) -> Lake:
+        """The home."""
+        return Lake(self.root / "home").open()
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog, read again."""
+        load_catalog.cache_clear()
+        return load_catalog(self.root / "catalog")
+
+    def score(self, dimension: str) -> dict[str, Mapping[str, Any]]:
+        """Scores the night; returns a dimension's rows by trace."""
+        lake, catalog = self.lake, self.catalog
+        references = GoldAndLabels.of(catalog.root, ())
+        with ledger.open_journal(lake, "run") as journal:
+            run = ScoringRun(lake, references, journal, ask_live)
+            score_evaluators(run, NightTraces(lake, NIGHT), resolve_app(lake, catalog, "chat"))
+        columns = ("trace_id", "dimension", "verdict", "inclusion", "value", "code")
+        rows = [row for rows in lake.stream_batches("scores", NIGHT, columns) for row in rows]
+        return {row["trace_id"]: row for row in rows if row["dimension"] == dimension}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """An empty home."""
+    return Home(tmp_path)
+
+
+def test_a_dear_question_is_asked_of_what_the_cheap_one_flags(home: Home) -> None:
+    """All flagged traces are in, and a share of the others; the weights give the true rate."""
+    outputs = ["apple"] * 1800 + ["pear"] * 200
+    flagged = ", sample: {rate: 0.1, flagged: {by: scan}}"
+    home.write(outputs, declare("deep", "apple", flagged) + declare("scan", "apple"))
+    rows = home.score("deep").values()
+    failed = [row for row in rows if row["verdict"] == "fail"]
+    passed = [row for row in rows if row["verdict"] == "pass"]
+    assert {row["inclusion"] for row in failed} == {1.0}
+    assert len(failed) == 200
+    assert {row["inclusion"] for row in passed} == {0.1}
+    assert 130 < len(passed) < 230
+    assert 1300 < sum(1 / row["inclusion"] for row in passed) < 2300
+
+
+def test_a_trace_that_is_flagged_later_is_asked_about_later(home: Home) -> None:
+    """A scanner that fails more asks more; what was looked at before stays in the sample."""
+    flagged = ", sample: {rate: 0.1, flagged: {by: scan}}"
+    outputs = ["apple"] * 150 + ["apple plum"] * 50
+    home.write(outputs, declare("deep", "apple", flagged) + declare("scan", "apple"))
+    before = set(home.score("deep"))
+    home.write(outputs, declare("deep", "apple", flagged) + declare("scan", "plum"))
+    after = home.score("deep")
+    assert before < set(after)
+    assert len(after) >= 150
+
+
+@pytest.mark.parametrize(
+    ("output", "verdict"),
+    [("apple pear plum", "pass"), ("apple pear", "pass"), ("apple", "fail"), ("", None)],
+)
+def test_a_panel_decides_by_majority(home: Home, output: str, verdict: str | None) -> None:
+    """Two of three votes decide; without votes there is no verdict."""
+    panel = "  - {dimension: fruit, question: 'Is it?', check: {panel: majority, "
+    panel += f"params: {{dimensions: [{', '.join(WORDS)}]}}}}}}\n"
+    home.write([output], panel + "".join(declare(word, word) for word in WORDS))
+    (row,) = home.score("fruit").values()
+    assert row["verdict"] == verdict
+    assert row["code"] == (None if verdict else "no-majority")
+
+
+def test_a_panel_s_version_has_those_of_its_members(home: Home) -> None:
+    """A changed member makes another panel; the member's scores are read under the new version."""
+    panel = "  - {dimension: both, question: 'Is it?', check: {panel: majority, "
+    panel += "params: {dimensions: [a, b], at_least: 2}}}\n"
+    versions = set[str]()
+    for word in ("apple", "pear"):
+        home.write(["apple pear"], panel + declare("a", "apple") + declare("b", word))
+        assert home.score("both")["t0"]["verdict"] == "pass"
+        evaluators = resolve_app(home.lake, home.catalog, "chat")
+        versions.add(next(one.version for one in evaluators if one.dimension == "both"))
+    assert len(versions) == 2
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "message"),
+    [
+        (declare("deep", "apple", ", sample: {rate: 0.1, flagged: {by: scna}}"), "'scna'"),
+        (declare("deep", "apple", ", sample: {rate: 0.1, flagged: {by: deep}}"), "on itself"),
+        (
+            declare("a", "apple", ", sample: {rate: 0.1, flagged: {by: b}}")
+            + declare("b", "apple", ", sample: {rate: 0.1, flagged: {by: a}}"),
+            "on itself",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_first_is_refused(home: Home, dimensions: str, message: str) -> None:
+    """A dimension that does not exist, or that waits for itself, is an error of the catalog."""
+    home.write(["apple"], dimensions)
+    with pytest.raises(CatalogError, match=message):
+        resolve_app(home.lake, home.catalog, "chat")
