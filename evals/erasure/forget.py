@@ -126,6 +126,8 @@ def find_scored(lake: Lake, traces: set[str]) -> ScoredTexts:
     for canary in lake.read("canaries"):  # a copy with an attack in it has no score
         keys = (canary.clean_key, canary.attacked_key)
         (own if canary.trace_id in traces else others).update(keys)
+    for anchor in lake.read("anchors"):  # what another version reads has a key of its own
+        (own if anchor.trace_id in traces else others).add(anchor.content_key)
     keys = {key for key in own - others if key is not None}
     answers = (
         "select content_key, text from answers"  # noqa: S608  quoted

@@ -24,6 +24,7 @@ from evals.storage.documents.review_queues import delete_review_queue
 from evals.storage.documents.tombstones import add_closed_nights
 from evals.storage.label_records import change_label_rows
 from evals.storage.lake import Lake
+from evals.storage.parquet_files import stream_rows
 from evals.storage.queries import query_tables
 from evals.storage.refused_rows import list_refused_tables
 from evals.storage.report_files import has_reports
@@ -97,7 +98,7 @@ def delete_expired(lake: Lake, expired: Expired) -> dict[str, int]:
             done["nights"] = len(expired.nights)
             traces = list_traces(lake, expired.nights)
             night_pages.empty_answers(lake, traces)
-            done["answers"] = retire_answers(lake, expired.nights)
+            done["answers"] = retire_answers(lake, expired.nights) + retire_anchors(lake, traces)
             done["rows"] = redact_tables(lake, expired.nights)
             done["reports"] = len(
                 redact_text.redact_reports(lake, lambda example: example.trace_id in traces, MARK)
@@ -136,17 +137,43 @@ def list_traces(lake: Lake, nights: tuple[date, ...]) -> set[str]:
     return {row["trace_id"] for row in rows}
 
 
+def retire_answer(row: Row) -> Row:
+    """Returns a paid answer with its cost but without its text, under a key nothing looks up."""
+    if row["code"] == "expired":
+        return row
+    key = f"{MARK}{digest(str(row['content_key']))}"
+    return {**row, "content_key": key, "text": None, "probability": None, "code": "expired"}
+
+
 def retire_answers(lake: Lake, nights: Iterable[date]) -> int:
     """Removes the nights' paid answers' texts and keys and returns how many; costs stay."""
-
-    def retire_answer(row: Row) -> Row:
-        if row["code"] == "expired":
-            return row
-        key = f"{MARK}{digest(str(row['content_key']))}"
-        return {**row, "content_key": key, "text": None, "probability": None, "code": "expired"}
-
     paths = lake.list_files("answers", list(nights))
     return sum(scrubbing.scrub_parquet(path, lambda row: True, retire_answer) for path in paths)
+
+
+def retire_anchors(lake: Lake, traces: set[str]) -> int:
+    """Does the same with answers that later nights paid for about some traces, as anchors.
+
+    An answer to a content that the later night has itself stays.
+    """
+    asked: dict[date, set[str]] = {}
+    for row in lake.read("anchors"):
+        if row.trace_id in traces:
+            asked.setdefault(row.date, set()).add(row.content_key)
+    done = 0
+    for night, keys in asked.items():
+        scores = (rows for path in lake.list_files("scores", [night])
+                  for rows in stream_rows(path, ("content_key",)))  # fmt: skip
+        own = {row["content_key"] for rows in scores for row in rows}
+
+        def retire_anchor(row: Row, keys: set[str] = keys, own: set[str] = own) -> Row:
+            key = str(row["content_key"])
+            is_asked = key.partition(".")[0] in keys and key not in own
+            return retire_answer(row) if is_asked else row
+
+        for path in lake.list_files("answers", [night]):
+            done += scrubbing.scrub_parquet(path, lambda row: True, retire_anchor)
+    return done
 
 
 def redact_tables(lake: Lake, nights: Iterable[date]) -> int:

@@ -104,7 +104,8 @@ def build_catalog() -> Schema:
     """Builds the schema of `catalog.yaml`."""
     schema = schema_of(Catalog)
     properties = {k: v for k, v in nested(schema, "properties").items() if k not in ELSEWHERE}
-    defs = {name: nested(schema, "$defs", name) for name in ("Mapping", "Column", "Retention")}
+    own = ("Mapping", "Column", "Retention", "Anchors")
+    defs = {name: nested(schema, "$defs", name) for name in own}
     rest = {k: v for k, v in schema.items() if k != "required"}
     about = {"description": "The catalog's own settings."}
     return {**rest, **about, "properties": properties, "$defs": {**defs}}

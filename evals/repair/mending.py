@@ -33,7 +33,9 @@ from evals.storage.report_files import ReportVersion, locate_report_file
 
 ADMITTED = ("traces", "quarantine")
 """Tables that validation writes."""
-SCORED = ("requests", "scores", "coverage", "canaries", "noise", "parts", "verdicts")
+SCORED = (
+    "requests", "scores", "coverage", "canaries", "noise", "anchors", "parts", "verdicts",
+)  # fmt: skip
 OF_EVERY_REPORT = frozenset(
     f"marts/{model}"
     for model in (*marts.SLICE_MARTS, *marts.QUALITY_MARTS)

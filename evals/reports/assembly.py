@@ -165,7 +165,7 @@ def mark_reported(
 
 
 def digest_rates(lake: Lake, catalog: Catalog, night: date) -> str:
-    """Returns a digest of a night's rates that series are made of: the whole, declared slices."""
+    """Returns a digest of a night's rates that series are made of, whole or of slices, and of its anchors."""
     declared = {
         (app.app, one.dimension, name)
         for app in catalog.apps.values()
@@ -180,7 +180,12 @@ def digest_rates(lake: Lake, catalog: Catalog, night: date) -> str:
         if not is_recorded(rate.kind)
         and (rate.slice == "all" or (row["app"], rate.dimension, rate.slice) in declared)
     ]
-    return digest(sorted(series))
+    anchors = [
+        f"{row.app} {row!r}"
+        for file in list_locked_files(lake, "anchors", [night])
+        for row in lake.read_file("anchors", file)
+    ]
+    return digest(sorted([*series, *anchors]))
 
 
 def renew_dependent_reports(lake: Lake, catalog: Catalog, now: datetime) -> list[date]:

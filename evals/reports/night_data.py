@@ -184,6 +184,13 @@ class StoredNight:
         """Returns a table's rows of the baseline's nights."""
         return self._read_table(name, list(self.baseline))
 
+    def read_anchors_so_far(self) -> Sequence[Row]:
+        """Returns the anchors of this night and of all nights before."""
+        nights = tuple(night for night in self.lake.list_nights("anchors") if night <= self.date)
+        if ("anchors", nights) not in self.marts:
+            self.marts["anchors", nights] = self._read_table("anchors", nights)
+        return self.marts["anchors", nights]
+
     def _read_table(self, name: str, nights: Sequence[date]) -> list[Row]:
         files = list_locked_files(self.lake, name, nights)
         rows = [row for file in files for row in self.lake.read_file(name, file)]

@@ -105,6 +105,31 @@ class Mix:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedOver:
+    """The change since another version of a judge, in what the judge and the application did."""
+
+    before_version: str
+    """The version that judged the earlier nights."""
+    anchors: Count
+    """Answers of these nights that both versions judged."""
+    judge: Change
+    """What the judge's rate moved by itself."""
+    judge_low: Change
+    """Lower end of its 95% interval."""
+    judge_high: Change
+    """Upper end of the same."""
+    application: Change
+    """What is left of the change: of the answers."""
+    application_low: Change
+    """Lower end of its 95% interval, which allows for how much nights differ by themselves."""
+    application_high: Change
+    """Upper end of the same."""
+    needed: Count
+    """The anchors that would find a drift as large as the whole change."""
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """One evaluator's verdicts on one slice of the night."""
 
@@ -192,6 +217,9 @@ class Result:
     mix: Mix | None = absent_if(None)
     """Only where the mix of the traffic moved the rate beyond chance: `change` and the verdict are
     those at the same mix."""
+    carried: CarriedOver | None = absent_if(None)
+    """Only where another version of the judge judged the earlier nights and enough anchors carry
+    their rate over: `baseline` and `change` are as the present version would have judged them."""
 
     @property
     def name(self) -> str:

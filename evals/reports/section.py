@@ -106,6 +106,10 @@ class NightData(Protocol):
         """Returns a table's rows of the baseline's nights."""
         ...
 
+    def read_anchors_so_far(self) -> Sequence[Row]:
+        """Returns the anchors of this night and of all nights before."""
+        ...
+
     def read_rates_so_far(self, slices: Sequence[str]) -> Sequence[Row]:
         """Returns the rates of some slices of this night and of all nights before."""
         ...

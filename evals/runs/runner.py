@@ -30,8 +30,8 @@ from evals.specs import Evaluator
 from evals.storage import ledger
 from evals.storage.lake import Lake
 from evals.storage.locks import LockHeldError
-from evals.storage.tables import CanaryRow
-from evals.worklist import canaries
+from evals.storage.tables import AnchorRow, CanaryRow
+from evals.worklist import anchors, canaries
 from evals.worklist.night_contents import NightTraces
 from evals.worklist.peer_verdicts import join_verdicts, read_peers
 from evals.worklist.repeated_calls import needs_call
@@ -191,6 +191,11 @@ def score_by_model(
         work = work or build_worklist(lake, night, evaluator, run.references)
         rest = CallsResult(rest=live.PAST_DEADLINE if work.wanted else None)
         call_result = ask_wanted(run, work, time.monotonic() - began) if is_turn else rest
+        if work.anchors:
+            lake.write(
+                "anchors", work.night, build_anchor_rows(lake, work, call_result),
+                name_score_file(evaluator),
+            )  # fmt: skip
         counts = judge_night(lake, work, call_result)
         rows = build_canary_rows(lake, work, call_result)
         lake.write("canaries", work.night, rows, name_score_file(evaluator))
@@ -269,14 +274,33 @@ def derive_judge_scores(
         yield build_score(work, trace_id, call_result.rest or Skip("budget"))
 
 
-def build_canary_rows(lake: Lake, work: Worklist, call_result: CallsResult) -> list[CanaryRow]:
-    """Builds the rows of a judge's verdicts on answers with an attack."""
-    evaluator, model = work.evaluator, registry.model_of(work.evaluator)
-    keys = {key for canary in work.canaries for key in canary.keys}
+def read_results(
+    lake: Lake, evaluator: Evaluator, keys: Collection[str], call_result: CallsResult
+) -> dict[str, Result]:
+    """Reads what a judge answered under some keys, or why it did not."""
+    model, keys = registry.model_of(evaluator), {*keys}
     results: dict[str, Result] = dict.fromkeys(keys, call_result.rest or Skip("budget"))
     results |= dict.fromkeys(keys & call_result.awaited, Skip("awaited"))
     with ledger.open_index(lake, evaluator.answer_version or "", keys) as paid:
         results |= {a.content_key: model.read_answer(evaluator, a) for a in paid.read_answers()}
+    return results
+
+
+def build_anchor_rows(lake: Lake, work: Worklist, call_result: CallsResult) -> list[AnchorRow]:
+    """Builds the rows of a judge's verdicts on answers of earlier nights."""
+    keys = [anchor.key for anchor in work.anchors]
+    results = read_results(lake, work.evaluator, keys, call_result)
+    return [
+        anchors.build_row(work.night, work.evaluator, anchor, results[anchor.key])
+        for anchor in work.anchors
+    ]
+
+
+def build_canary_rows(lake: Lake, work: Worklist, call_result: CallsResult) -> list[CanaryRow]:
+    """Builds the rows of a judge's verdicts on answers with an attack."""
+    evaluator = work.evaluator
+    keys = {key for canary in work.canaries for key in canary.keys}
+    results = read_results(lake, evaluator, keys, call_result)
     return [
         canaries.build_row(
             work.night,

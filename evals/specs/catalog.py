@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from evals.records import Json, Kind, Subject, digest
+from evals.specs.anchors import Anchors
 from evals.specs.apps import Answered, App
 from evals.specs.attacks import Attacks
 from evals.specs.call_limits import Budget, Sample
@@ -126,6 +127,9 @@ class Catalog(Spec):
         ge=0,
         description="hours after a night's end by which its report should be complete; "
         "judges with `via: auto` are called live where a batch might miss it",
+    )
+    anchors: Anchors = Field(
+        default=Anchors(), description="answers that judges are asked about again"
     )
     digest: Digest = Field(default=Digest(), description="who receives a message about each night")
     demo: bool = Field(default=False, description="pages show that the data are a demo's")

@@ -3,6 +3,7 @@
 Reads no table and knows no evaluator: dbt counts, and what a figure decides is the report's.
 """
 
+from evals.statistics.bridges import Bridge
 from evals.statistics.comparisons import (
     Difference,
     benjamini_hochberg,
@@ -44,6 +45,7 @@ from evals.statistics.strata import (
 
 __all__ = [
     "Agreement",
+    "Bridge",
     "Counted",
     "Decomposition",
     "Difference",

@@ -65,7 +65,7 @@ KINDS = (
     declare_derived(r"left/.*\.json"),
     declare_derived(r"review/.*\.json"),
     declare_derived(
-        r"(traces|requests|scores|coverage|canaries|noise|verdicts|quarantine/date=[^/]*|marts)/.*\.parquet"
+        r"(traces|requests|scores|coverage|canaries|noise|anchors|verdicts|quarantine/date=[^/]*|marts)/.*\.parquet"
     ),
     FileKind(
         r"evaluators/.*\.json",

@@ -12,7 +12,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from evals.records import (
     Answer,
@@ -145,6 +145,41 @@ class PartRow(NamedTuple):
     specificity_high: float | None
 
 
+AnchorKind = Literal["changed", "same"]
+"""Whether the judge that is asked again has another version than before, or the same."""
+
+
+class AnchorRow(NamedTuple):
+    """An answer of an earlier night that a judge was asked about again, with both verdicts."""
+
+    date: date
+    """The night that asked."""
+    app: str
+    dimension: str
+    evaluator: str
+    evaluator_version: str
+    kind: AnchorKind
+    trace_id: str
+    content_key: str
+    trace_date: date
+    """The night of the answer."""
+    before_version: str
+    """The version that had judged it."""
+    before: str
+    """The verdict that it had: pass or fail."""
+    verdict: str | None
+    """The verdict now; null where there is none."""
+    code: str | None
+    """Why there is none."""
+    weight: float | None
+    """How many answers it stands for; null: it was chosen for its label alone."""
+    label: str | None = None
+    """What people decided of it, in the test split."""
+    split: str | None = None
+    probability: float | None = None
+    """The chance that it was labelled and chosen for that; null: not known."""
+
+
 class RequestRow(NamedTuple):
     """A trace's request: its topic, and what shows that it was not met."""
 
@@ -209,6 +244,7 @@ TABLES: dict[str, type] = {
     "coverage": Coverage,
     "canaries": CanaryRow,
     "noise": NoiseRow,
+    "anchors": AnchorRow,
     "parts": PartRow,
     "requests": RequestRow,
     "labels_mapped": MappedLabel,

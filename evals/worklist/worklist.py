@@ -23,7 +23,7 @@ from evals.storage import ledger
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import stream_rows
 from evals.storage.store import FileState, read_file_states
-from evals.worklist import canaries
+from evals.worklist import anchors, canaries
 from evals.worklist.night_contents import ContentFile, NightTraces, hash_content
 from evals.worklist.peer_verdicts import (
     hash_verdicts,
@@ -107,6 +107,8 @@ class Worklist:
     """The contents the wanted answers are about."""
     canaries: tuple[AskedCanary, ...] = ()
     """Answers with an attack, which are asked before the traces and give no score."""
+    anchors: tuple[anchors.AnchoredContent, ...] = ()
+    """Answers of earlier nights, which are asked before the traces and give no score."""
     files: tuple[FileState, ...] = ()
     """The versions of the files it was made from."""
     gold: GoldUse = field(default_factory=lambda: GoldUse(None))
@@ -128,8 +130,9 @@ class Worklist:
 
     def limit_questions(self, count: int) -> Worklist:
         """Returns the worklist with the first few wanted answers about traces only."""
-        attacks = {key for canary in self.canaries for key in canary.keys}
-        about_traces = (want for want in self.wanted if want.key not in attacks)
+        others = {key for canary in self.canaries for key in canary.keys}
+        others |= {anchor.key for anchor in self.anchors}
+        about_traces = (want for want in self.wanted if want.key not in others)
         return replace(self, wanted=tuple(itertools.islice(about_traces, count)))
 
 
@@ -180,7 +183,10 @@ def build_worklist(
         )  # fmt: skip
     attacks = canaries.build_night_canaries(lake, references, evaluator, night.night)
     asked_canaries = add_canaries(references, evaluator, attacks, contents)
+    sampled = len(sample) - len(skipped)
+    asked_anchors = anchors.build_night_anchors(lake, references, evaluator, night.night, sampled)
     content_keys = [key for canary in asked_canaries for key in canary.keys]
+    content_keys += add_anchors(asked_anchors, contents)
     content_keys += [s.key for name, s in sample.items() if name not in final | skipped]
     evaluated = [s.key for s in sample.values() if not s.is_skipped]
     content_keys += list_repeats(contents, evaluated, repeats)
@@ -196,6 +202,7 @@ def build_worklist(
         wanted=wanted,
         contents=contents,
         canaries=asked_canaries,
+        anchors=asked_anchors,
         files=files,
         gold=gold,
         failed=stored.failed,
@@ -271,6 +278,15 @@ def add_canaries(
             contents.add(hash_content(data), data)
         asked_canaries.append(AskedCanary(canary, *map(hash_content, both)))
     return tuple(asked_canaries)
+
+
+def add_anchors(added: Iterable[anchors.AnchoredContent], contents: ContentFile) -> Iterator[str]:
+    """Adds the contents of anchors, and yields the keys of their answers."""
+    for anchor in added:
+        contents.add(anchor.content_key, anchor.data)
+        if anchor.key != anchor.content_key:
+            contents.add_alias(anchor.key, anchor.content_key)
+        yield anchor.key
 
 
 def read_stored_scores(lake: Lake, night: date, evaluator: Evaluator) -> StoredScores:

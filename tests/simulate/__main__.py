@@ -1,4 +1,4 @@
-"""Simulates what the docs promise of alarms, slices and judges; prints one JSON object a line."""
+"""Simulates what the docs promise of the board; prints one JSON object a line."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import json
 from dataclasses import asdict, replace
 
 from tests.simulate import intervals, judges, promises
+from tests.simulate.bridges import JudgeWorld, Side
+from tests.simulate.bridges import measure_reports as measure_judge_reports
 from tests.simulate.causes import CauseWorld, measure_reports
 from tests.simulate.slices import SliceWorld, measure_world
 from tests.simulate.worlds import Change, World
 
-PARTS = ("alarms", "causes", "judges", "slices")
+PARTS = ("alarms", "bridges", "causes", "judges", "slices")
 QUIET = 0.03
 """The sd of a night's shock that is .01 at a rate of .12."""
 NULL: dict[str, tuple[World, int]] = {
@@ -71,6 +73,33 @@ CAUSED = {
     "half with a new prompt that is as good, and the mix": CauseWorld(prompt=0.5, hard=0.5),
 }
 """Nights of 1,000 traces; a fifth of the answers is of a slice that fails at 30%, not 5%."""
+STRICT, LAX, WORSE = Side(0.88, 0.97), Side(0.98, 0.88), Side(0.79, 0.97)
+BRIDGED: dict[str, tuple[JudgeWorld, range | None]] = {
+    "a stricter judge, -15 points": (JudgeWorld(after=STRICT, by=0.15), None),
+    "a laxer judge, -15 points": (JudgeWorld(after=LAX, by=0.15), None),
+    "a stricter judge, -15 points, 200 traces": (
+        JudgeWorld(after=STRICT, by=0.15, traces=200),
+        None,
+    ),
+    "a stricter judge, -6 points": (JudgeWorld(after=STRICT, by=0.06, nights=7), None),
+    "a stricter judge": (JudgeWorld(after=STRICT, nights=28), range(0, 28, 9)),
+    "a laxer judge": (JudgeWorld(after=LAX, nights=28), range(0, 28, 9)),
+    "a stricter judge, 200 traces": (
+        JudgeWorld(after=STRICT, nights=28, traces=200),
+        range(0, 28, 9),
+    ),
+    "a stricter judge, nights vary by .02": (
+        JudgeWorld(after=STRICT, nights=28, spread=0.06),
+        range(0, 28, 9),
+    ),
+    "a silent drift": (JudgeWorld(version="v1", after=WORSE, nights=21), range(0, 21, 5)),
+    "-15 points under the same judge": (
+        JudgeWorld(version="v1", by=0.15, nights=21),
+        range(0, 21, 5),
+    ),
+    "nothing, the same judge": (JudgeWorld(version="v1", nights=28), range(0, 28, 9)),
+}
+"""Nights after a judge got another version or drifted, and those of them that are reported."""
 LASTING = {
     "+6, n 200": (200, 0.06),
     "+6, n 1000": (1000, 0.06),
@@ -126,10 +155,19 @@ def main() -> None:
         print_slices(given.seed, max(1, given.boards // 10))
     if given.only in (None, "causes"):
         print_causes(given.seed, max(1, given.boards // 10))
+    if given.only in (None, "bridges"):
+        print_bridges(given.seed, max(1, given.boards // 10))
     if given.only in (None, "judges"):
         print_judges(given.seed, given.boards)
     if given.only in (None, "alarms"):
         print_alarms(given.seed, given.boards)
+
+
+def print_bridges(seed: int, worlds: int) -> None:
+    """Prints what reports say of judges that changed."""
+    for name, (world, nights) in BRIDGED.items():
+        found = measure_judge_reports(world, seed, worlds, nights)
+        print_figure(about="reports after a judge changed", world=name, **found._asdict())
 
 
 def print_causes(seed: int, worlds: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulate import intervals, judges, promises
+from tests.simulate import bridges, intervals, judges, promises
 from tests.simulate.causes import CauseWorld, measure_reports
 from tests.simulate.slices import SliceWorld, measure_world
 from tests.simulate.worlds import Change, World
@@ -73,3 +73,12 @@ def test_traffic_is_no_slip_and_a_canary_is_found() -> None:
     assert (mixed.slipped, mixed.blamed) == (0, 0)
     canary = CauseWorld(prompt=0.1, prompt_by=0.3, nights=1)
     assert measure_reports(canary, seed=3, worlds=4).compared == 1
+
+
+def test_a_fall_beside_a_changed_judge_is_found_and_the_change_alone_is_none() -> None:
+    """A drop of 15 points in the night of the change slips; without it none of a few does."""
+    strict = bridges.Side(0.88, 0.97)
+    fallen = bridges.JudgeWorld(after=strict, by=0.15)
+    assert bridges.measure_reports(fallen, seed=3, worlds=6).slipped >= 5 / 6
+    alone = bridges.measure_reports(bridges.JudgeWorld(after=strict, nights=1), seed=3, worlds=8)
+    assert (alone.slipped, alone.application_fell) == (0, 0)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
+from evals.reports.decide.anchors import Anchored, Bridges
 from evals.reports.decide.blessed import Blessed
 from evals.reports.decide.coverage import find_needed
 from evals.reports.decide.judge_labels import pool_labels
@@ -39,6 +40,8 @@ class Evidence:
     """The report that a person named as the baseline."""
     strata: Sequence[StratumCount] = ()
     """Of this night and of the nights in the baseline window."""
+    bridges: Bridges = field(default_factory=dict[Identity, Anchored])
+    """What anchors show of judges that have another version than before."""
 
     def find_gate(self, row: Rate) -> Gate:
         """Finds the gate of a row: its slice's margins, its dimension's, or the application's."""

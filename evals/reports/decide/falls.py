@@ -66,6 +66,8 @@ class Fall:
     is_comparable: bool = True
     """Whether its evaluator has the version of the baseline."""
     is_over: bool = False
+    error: float = 0.0
+    """The variance of the baseline beyond that of its nights, where it was carried over."""
     usable: Bools | None = None
     """Which nights could be in a baseline before the fall was accepted."""
 
@@ -116,17 +118,17 @@ class Fall:
         return math.fsum(self.run) / len(self.run) <= LEFT * self.level
 
 
-def open_fall(key: Key, panel: Panel, usable: Bools, start: int, night: int) -> Fall:
+def open_fall(key: Key, panel: Panel, fit: Fit, start: int, night: int) -> Fall:
     """Opens a fall of a series.
 
     Args:
         key: of the series.
         panel: of the series alone.
-        usable: the nights that may be in its baseline.
+        fit: the baseline before it.
         start: the position of the first night of the fall.
         night: the position of tonight.
     """
-    fall = Fall(key, start, night, freeze_baseline(panel, usable, start))
+    fall = Fall(key, start, night, fit)
     values = (fall.measure_excess(panel, t) for t in range(start, night + 1))
     fall.excess = [excess for excess in values if excess is not None]
     fall.first_nights = len(fall.excess)

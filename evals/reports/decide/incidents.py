@@ -14,9 +14,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from evals.reports.decide.falls import ALL, WHOLE, Fall, Key, open_fall
+from evals.reports.decide.anchors import Anchored
+from evals.reports.decide.carried_series import Carried, CarriedSeries
+from evals.reports.decide.falls import ALL, WHOLE, Fall, Key, freeze_baseline, open_fall
+from evals.reports.decide.rows import Identity
 from evals.statistics import series
-from evals.statistics.series import Bools, Evidence, NightEvidence, Panel
+from evals.statistics.series import Bools, Evidence, Fit, NightEvidence, Panel
 
 State = Literal["open", "ongoing", "improved", "recovered", "accepted"]
 """`open` on the night it is opened; `improved`: half of it or more is undone."""
@@ -80,6 +83,8 @@ class History:
     """The series whose mean is the whole application; None: all that decide, without slices."""
     names: Sequence[KnownName] = ()
     """Names that reports gave: an incident keeps its own where its first night moves."""
+    bridges: Mapping[Identity, Anchored] = field(default_factory=dict[Identity, Anchored])
+    """By evaluator version: what anchors show of it and of the version before it."""
 
     @property
     def wholes(self) -> list[Key]:
@@ -122,6 +127,8 @@ class Replayed(NamedTuple):
     evidence: Evidence
     last: NightEvidence
     incidents: list[Incident]
+    carried: Mapping[Key, Carried]
+    """The series whose evaluator changed lately, with the baseline carried over."""
 
     def find_fall(self, key: Key) -> Fall | None:
         """Finds the open fall of a series."""
@@ -147,6 +154,7 @@ def replay_nights(history: History) -> Replayed:
         replay.evidence,
         replay.last,
         replay.incidents,
+        replay.carried.by_key,
     )
 
 
@@ -178,6 +186,7 @@ class Replay:
         self.incidents: list[Incident] = []
         self.began = [0] * len(self.panel.y)
         """The first night of the present evaluator version of each series."""
+        self.carried = CarriedSeries(self.panel)
         self.unapplied = sorted(history.decisions, key=lambda one: one.night)
 
     def add_night(self, night: int) -> None:
@@ -204,6 +213,7 @@ class Replay:
         for i in paged:
             if order[i] != WHOLE or not self.is_explained(night):
                 self.open_fall(order[i], i, night)
+        self.open_carried_falls(night)
         self.is_explained(night)
         for one in self.incidents:
             self.update_state(one, night)
@@ -225,18 +235,47 @@ class Replay:
             now = rows.get(nights[night])
             past = (rows[day].version for day in reversed(nights[:night]) if day in rows)
             if now and (before := next(past, None)) is not None and before != now.version:
-                self.restart_series(i, night)
+                is_carried = self.carry_series(i, before, now.version, night)
+                self.restart_series(i, night, is_carried=is_carried)
                 if key in self.history.wholes:
                     self.restart_series(len(self.keys), night)
 
-    def restart_series(self, i: int, night: int) -> None:
-        """Begins a series anew: no night before is compared with."""
+    def carry_series(self, i: int, before: str, now: str, night: int) -> bool:
+        """Carries a series over to another version of its evaluator; whether anchors suffice."""
+        key = self.keys[i]
+        found = self.history.bridges.get((*key[:2], now)) if key[2] == ALL else None
+        if found is None or found.before_version != before or not found.is_enough:
+            self.carried.drop(i, key)
+            return False
+        return self.carried.carry(i, key, found.bridge, self.usable[i], night)
+
+    def restart_series(self, i: int, night: int, *, is_carried: bool = False) -> None:
+        """Begins a series anew: no night before is compared with.
+
+        Where it is carried over, what has fallen is compared with the baseline before it.
+        """
+        key = (*self.keys, WHOLE)[i]
+        for fall in (fall for one in self.incidents for fall in one.falls.values()):
+            if fall.key == key and is_carried:
+                fall.fit = self.carried.fit_before(i, fall.start)
+                fall.error = float(self.carried.error[i])
+            elif fall.key == key:
+                fall.is_comparable = False
         self.usable[i, :night] = False
         self.began[i] = night
         self.forget_evidence(i, night)
-        key = (*self.keys, WHOLE)[i]
-        for fall in (fall for one in self.incidents for fall in one.falls.values()):
-            fall.is_comparable = fall.is_comparable and fall.key != key
+
+    def open_carried_falls(self, night: int) -> None:
+        """Opens the falls of series that are lower than the baseline that was carried over."""
+        is_open = {fall.key for one in self.incidents for fall in one.list_open_falls()}
+        for i, key in enumerate(self.keys):
+            one = self.carried.by_key.get(key)
+            if one is None or not np.isfinite(self.panel.y[i, night]):
+                continue
+            if key in is_open or one.is_over(self.usable[i], night):
+                self.carried.drop(i, key)
+            elif one.weigh(self.select_series(i), night, float(self.last.lag[i])).pages:
+                self.add_fall(key, i, one.since, night, one.fit, one.error)
 
     def forget_evidence(self, i: int, night: int) -> None:
         """Removes a series' evidence up to a night: later windows begin after it."""
@@ -248,9 +287,17 @@ class Replay:
         start = max(0, night - int(self.last.window[i]) + 1)
         while not np.isfinite(self.evidence.white[i, start]):
             start += 1
+        fit = freeze_baseline(self.select_series(i), self.usable[i], start)
+        self.add_fall(key, i, start, night, fit)
+
+    def add_fall(
+        self, key: Key, i: int, start: int, night: int, fit: Fit, error: float = 0.0
+    ) -> None:
+        """Adds a fall to the incident it belongs to, unless it is too little or too small."""
         if not self.has_least_evidence(key, start, night):
             return
-        fall = open_fall(key, self.select_series(i), self.usable[i], start, night)
+        fall = open_fall(key, self.select_series(i), fit, start, night)
+        fall.error = error
         margin = self.history.max_drops.get(key, self.history.max_drop)
         if fall.find_largest(self.select_series(i), night) <= margin:
             return
@@ -338,6 +385,7 @@ class Replay:
         """Takes the level since the start of an incident as the new baseline."""
         for fall in incident.list_open_falls():
             i = (*self.keys, WHOLE).index(fall.key)
+            self.carried.drop(i, fall.key)
             fall.usable = self.usable[i].copy()
             self.usable[i, : fall.start] = False
             self.forget_evidence(i, night)

@@ -5,13 +5,15 @@ Verdicts and their reasons are in `verdicts`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
 from evals.evaluators.registry import is_recorded
-from evals.reports.decide.blessed import BlessedRate, compare_with_blessed
+from evals.reports.decide.anchors import Anchored, Attribution, attribute_change
+from evals.reports.decide.blessed import BlessedRate, allow_for_nights, compare_with_blessed
 from evals.reports.decide.coverage import is_measured
 from evals.reports.decide.evidence import Evidence
 from evals.reports.decide.judge_labels import JudgeLabels, pool_labels
@@ -39,6 +41,7 @@ from evals.reports.decide.rows import (
 from evals.specs import DefaultDimension, Dimension, Gate
 from evals.statistics import (
     Difference,
+    Effect,
     Estimate,
     Proportion,
     compare_rates,
@@ -90,6 +93,11 @@ class Measurement:
     """What the mix of the traffic did, where that is clear: the difference is without it."""
     min_answers: int = 1
     """Verdicts that its target needs to decide."""
+    anchored: Anchored | None = None
+    """The anchors of a judge that has another version than on the earlier nights."""
+    attribution: Attribution | None = None
+    """The change since its earlier version in two, where there are enough anchors: the difference
+    is what the application did."""
 
     @property
     def rate(self) -> Proportion:
@@ -121,6 +129,9 @@ def measure_night(night: Evidence) -> Iterable[Measurement]:
     for row in [*night.rates, *build_empty_rows(night)]:
         key, is_whole = row.identity, row.slice == "all"
         history = earlier.get(key, []) if is_whole else list_past_slice(night, row)
+        anchored = night.bridges.get(key) if is_whole else None
+        if anchored:
+            history = choose_history(history, earlier.get((*key[:2], anchored.before_version), []))
         yield measure_row(
             night,
             row,
@@ -133,10 +144,19 @@ def measure_night(night: Evidence) -> Iterable[Measurement]:
                 for past in history
                 if is_measured(past, awaited.get((past.date, key), 0), night.find_needed(past))
             ],
-            evaluator_changed=is_whole and key[:2] in reported and not count_scored(history),
+            evaluator_changed=is_whole
+            and key[:2] in reported
+            and not count_scored(earlier.get(key, []))
+            and not (anchored and anchored.is_enough and count_scored(history)),
             labelling=find_labelling(night, row, judged, unsampled.get(key, 0)),
             covered=covered.get(key) if is_whole else None,
+            anchored=anchored,
         )
+
+
+def choose_history(own: Sequence[Rate], before: Sequence[Rate]) -> Sequence[Rate]:
+    """Chooses the nights a changed judge is compared with: its own once they are more."""
+    return own if len(own) > len(before) else before
 
 
 def find_labelling(
@@ -179,12 +199,21 @@ def measure_row(
     evaluator_changed: bool,
     labelling: Labelling | None,
     covered: Covered | None,
+    anchored: Anchored | None = None,
 ) -> Measurement:
     """Measures one row of rates against its baseline."""
     unlabelled_before = 0
     if labelling and is_from_people(row):
         history, unlabelled_before = select_complete(night, row, history, labelling.needed)
     counted, rate, before = count_row(row), pool_rates([row]), pool_rates(history)
+    is_carried = bool(anchored and history and history[0].identity != row.identity)
+    attribution = None
+    if anchored and is_carried:
+        if not anchored.is_enough:
+            history, before = (), Proportion(0, 0)
+        elif rate.n and before.n:
+            attribution = attribute_rate(anchored, before, rate)
+            before = anchored.bridge.carry_rate(before)
     aligned = is_aligned(row, labels)
     value, estimator = estimate_rate(row, rate, labels, night.date)
     dimension = night.dimensions.get(row.dimension)
@@ -219,7 +248,16 @@ def measure_row(
         ),
         mix=mix,
         min_answers=night.find_gate(row).min_answers,
+        anchored=anchored,
+        attribution=attribution,
     )
+
+
+def attribute_rate(anchored: Anchored, before: Proportion, rate: Proportion) -> Attribution:
+    """Splits the change of a rate between a judge and the application."""
+    smooth = (rate.rate * rate.size + 1) / (rate.size + 2)
+    after = Effect(rate.rate, math.sqrt(smooth * (1 - smooth) / allow_for_nights(rate).size))
+    return attribute_change(anchored, before, after)
 
 
 def find_target(dimension: Dimension | None, row: Rate) -> float | None:
@@ -250,11 +288,15 @@ def find_mix(
     """Finds what the mix of the traffic did to a row's rate; None where that is not clear."""
     if not before.n or not rate.n or row.slice != "all":
         return None
-    own = [one for one in night.strata if one.identity == row.identity]
+    before_identity = history[0].identity if history else row.identity
     nights = {past.date for past in history}
     sides = [
-        tally_strata(one for one in own if one.date in nights),
-        tally_strata(one for one in own if one.date == night.date),
+        tally_strata(
+            one for one in night.strata if one.identity == before_identity and one.date in nights
+        ),
+        tally_strata(
+            one for one in night.strata if one.identity == row.identity and one.date == night.date
+        ),
     ]
     ratios = (before.size / before.n, rate.size / rate.n)
     shift = measure_mix(sides[0], sides[1], ratios)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from types import MappingProxyType
 from typing import NamedTuple
 
 from evals.reports.decide.rows import Identity, StratumCount
@@ -151,10 +152,17 @@ Offsets = dict[tuple[Identity, date], float]
 """What the mix of a night adds to a rate, by evaluator and night."""
 
 
-def compute_offsets(rows: Iterable[StratumCount]) -> Offsets:
+def compute_offsets(
+    rows: Iterable[StratumCount], before: Mapping[Identity, Identity] = MappingProxyType({})
+) -> Offsets:
     """Computes what the mix of each night adds to its rates, against the series' first week.
 
     The reference is fixed, so that no later night changes the evidence of an earlier one.
+
+    Args:
+        rows: of all nights so far.
+        before: of evaluators whose series is carried over, the version before: its first week is
+            their reference too.
     """
     nights: dict[Identity, dict[date, list[StratumCount]]] = {}
     for row in rows:
@@ -162,9 +170,13 @@ def compute_offsets(rows: Iterable[StratumCount]) -> Offsets:
             nights.setdefault(row.identity, {}).setdefault(row.date, []).append(row)
     offsets: Offsets = {}
     for identity, by_night in nights.items():
-        order = sorted(by_night)
-        reference = tally_strata(row for night in order[:FIRST] for row in by_night[night])
-        for night in order:
+        first, seen = identity, {identity}
+        while (past := before.get(first)) in nights and past not in seen:
+            first = past
+            seen.add(past)
+        week = sorted(nights[first])[:FIRST]
+        reference = tally_strata(row for night in week for row in nights[first][night])
+        for night in sorted(by_night):
             offsets[identity, night] = compute_offset(reference, tally_strata(by_night[night]))
     return offsets
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evals.evaluators.registry import is_recorded
+from evals.reports.decide.carried_series import THRESHOLD
 from evals.reports.decide.coverage import is_measured
 from evals.reports.decide.evidence import Evidence
 from evals.reports.decide.falls import ALL, ONE_SIDED, Key
@@ -33,6 +34,7 @@ from evals.reports.decide.mixes import compute_offsets
 from evals.reports.decide.rates import is_aligned, pool_rates
 from evals.reports.decide.rows import Rate, StratumCount
 from evals.statistics import series
+from evals.statistics.series import Panel
 
 RECENT = 7
 """Nights whose mean shows whether a rate held."""
@@ -97,7 +99,13 @@ def build_history(
         strata: of all nights so far: rates are those at the mix of the first week.
         names: of incidents in stored reports.
     """
-    keys, offsets = select_keys(evidence), compute_offsets(strata)
+    keys = select_keys(evidence)
+    before = {
+        key: (*key[:2], one.before_version)
+        for key, one in evidence.bridges.items()
+        if one.is_enough
+    }
+    offsets = compute_offsets(strata, before)
     rows: dict[Key, dict[date, SeriesNight]] = {key: {} for key in keys}
     nights: set[date] = {evidence.date}
     awaited = evidence.count_pending()
@@ -126,6 +134,7 @@ def build_history(
             for row, gate in evidence.find_gates(evidence.rates).items()
             if row.series in keys
         },
+        bridges=evidence.bridges,
     )
 
 
@@ -149,30 +158,38 @@ def describe_series(replayed: Replayed) -> dict[Key, SeriesState]:
 def describe_one(replayed: Replayed, i: int) -> SeriesState | None:
     """Returns what tonight shows of one series; None without a baseline or a rate."""
     panel, last = replayed.panel, replayed.last
-    night = panel.y.shape[-1] - 1
-    fall = replayed.find_fall(replayed.keys[i])
-    fit, j = (fall.fit, 0) if fall else (last.fit, i)
+    night, key = panel.y.shape[-1] - 1, replayed.keys[i]
+    fall, carried = replayed.find_fall(key), replayed.carried.get(key)
+    fit, j = (last.fit, i)
+    if old := fall or carried:
+        fit, j = old.fit, 0
     y, weekday = float(panel.y[i, night]), int(panel.weekdays[night])
     if not math.isfinite(y) or not fit.nights[j]:
         return None
     expected = float(fit.expect(weekday)[j])
     sd = float(fit.predict_sd(weekday, np.repeat(panel.variance[i, night], len(fit.nights)))[j])
-    recent = list_recent(replayed, i, fall.start if fall else max(night - RECENT + 1, 0))
+    start = fall.start if fall else max(night - RECENT + 1, carried.since if carried else 0)
+    recent = list_recent(replayed, i, start, has_own_base=not carried)
     excess = [float(panel.y[i, t] - fit.expect(int(panel.weekdays[t]))[j]) for t in recent]
     mean = math.fsum(excess) / len(excess)
     lag = float(last.lag[i])
     spread = float(fit.spread[j] + panel.variance[i, night])
     inflated = spread / len(excess) * (1 + lag) / (1 - lag)
     base = float((fit.spread[j] + fit.sampling[j]) / fit.nights[j])
+    base += old.error if old else 0.0
     upper = mean + ONE_SIDED * math.sqrt(inflated + base)
-    threshold = float(last.threshold[i])
+    score, threshold = float(last.score[i]), float(last.threshold[i])
     smallest = threshold * sd / math.sqrt(SOON) * math.sqrt((1 + lag) / (1 - lag))
+    if carried and not fall:
+        own = Panel(panel.y[i : i + 1], panel.variance[i : i + 1], panel.weekdays)
+        score, threshold = carried.weigh(own, night, lag).score, THRESHOLD
+        smallest = threshold * math.sqrt(spread / SOON * (1 + lag) / (1 - lag) + base)
     return SeriesState(
         nights=int(fit.nights[j]),
         is_full=bool(fit.is_full[j]),
         expected=1 - find_rate(expected),
         z=(y - expected) / sd,
-        score=float(last.score[i]),
+        score=score,
         threshold=threshold,
         change=find_rate(expected) - find_rate(expected + mean),
         low=find_rate(expected) - find_rate(expected + upper),
@@ -180,10 +197,12 @@ def describe_one(replayed: Replayed, i: int) -> SeriesState | None:
     )
 
 
-def list_recent(replayed: Replayed, i: int, start: int) -> list[int]:
+def list_recent(replayed: Replayed, i: int, start: int, *, has_own_base: bool = True) -> list[int]:
     """Lists the last nights of a series that are no part of its baseline."""
     night = replayed.panel.y.shape[-1] - 1
     scored = np.isfinite(replayed.panel.y[i])
+    if not has_own_base:
+        return [t for t in range(start, night + 1) if scored[t]]
     _, base = series.select_baseline(replayed.panel, replayed.usable, night)
     in_base = night - base.shape[-1] + np.flatnonzero(base[i])
     first = max(start, int(in_base[-1]) + 1 if len(in_base) else 0, night - RECENT + 1)

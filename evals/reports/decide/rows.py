@@ -253,6 +253,35 @@ class Canary(NamedTuple):
         return (self.dimension, self.evaluator, self.evaluator_version)
 
 
+class Anchor(NamedTuple):
+    """A row of the lake's `anchors`: an answer that a judge was asked about again."""
+
+    date: date
+    """The night that asked."""
+    dimension: str
+    evaluator: str
+    evaluator_version: str
+    kind: str
+    """`changed`: another version had judged it before; `same`: this one."""
+    content_key: str
+    before_version: str
+    before: str
+    """`pass` or `fail`."""
+    verdict: str | None
+    """The same now."""
+    code: str | None
+    weight: float | None
+    """How many answers it stands for; None: it was chosen for its label alone."""
+    label: str | None = None
+    probability: float | None = None
+    trace_date: date | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """Dimension, evaluator and evaluator version."""
+        return (self.dimension, self.evaluator, self.evaluator_version)
+
+
 class Repeats(NamedTuple):
     """A row of the lake's `noise`: a judge's repeated verdicts compared with its first ones."""
 

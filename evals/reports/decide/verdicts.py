@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from evals.evaluators.registry import is_recorded
+from evals.reports.decide.anchors import LEAST as LEAST_ANCHORS
 from evals.reports.decide.coverage import has_outage, measure_judged
 from evals.reports.decide.families import Chances, adjust_chances, bound_value
 from evals.reports.decide.judge_labels import explain_alignment
@@ -56,6 +57,14 @@ class Nightly(NamedTuple):
     """Whether its baseline is long enough to show how much nights differ."""
     since: date | None
     """The first night of the incident that is open; None without one."""
+    drift: str = ""
+    """What is known of the judge's part in its fall."""
+    is_of_judge: bool = False
+    """Whether the fall is the judge's alone."""
+
+    def explain_judge(self) -> str | None:
+        """Returns a reason where a fall is the judge's alone."""
+        return self.drift if self.is_of_judge else None
 
     def has_held(self, gate: Gate, tonight: Difference) -> bool:
         """Whether a drop of `max_drop` is ruled out, over the last nights and for tonight."""
@@ -121,7 +130,7 @@ def decide_verdict(m: Measurement, gate: Gate, chance: Chances, nightly: Nightly
     baseline by the rule of a single comparison.
     """
     reason = next((text for rule in NOT_MEASURED if (text := rule(m))), None)
-    if reason:
+    if reason := reason or (nightly and nightly.explain_judge()):
         return Verdict("not measured", reason)
     if m.difference is None or m.baseline is None:
         return compare_with_target(m, gate, chance.target)
@@ -133,16 +142,18 @@ def decide_verdict(m: Measurement, gate: Gate, chance: Chances, nightly: Nightly
     if nightly is None:
         return compare_with_baseline(m, gate, p, text)
     if nightly.since is not None:
-        is_new = nightly.since == m.row.date
-        return Verdict(
-            "slipped", text if is_new else f"{text}, since {format_day(nightly.since, 'short')}"
-        )
+        if nightly.since != m.row.date:
+            text = f"{text}, since {format_day(nightly.since, 'short')}"
+        return Verdict("slipped", f"{text}; {nightly.drift}" if nightly.drift else text)
     has_held = nightly.has_held(gate, d) if nightly.is_full else has_held_alone(m, gate, d)
     if (p < gate.alpha and d.change > 0) or has_held:
         return Verdict("held", text)
     if p < gate.alpha and d.high < 0:
         return Verdict("too close to call", f"{text}; another such night opens an incident")
-    return Verdict("too close to call", describe_shortfall(m, gate) or text)
+    shortfall = describe_shortfall(m, gate)
+    if shortfall and m.attribution:
+        shortfall = f"{shortfall}; {m.attribution.describe()}"
+    return Verdict("too close to call", shortfall or text)
 
 
 def compare_with_baseline(m: Measurement, gate: Gate, p: float, text: str) -> Verdict:
@@ -258,8 +269,15 @@ def explain_partial(m: Measurement) -> str | None:
 
 
 def explain_evaluator_change(m: Measurement) -> str | None:
-    """Returns a reason where the evaluator changed: rates of two versions are not comparable."""
-    return "the evaluator changed" if m.evaluator_changed else None
+    """Returns a reason where the evaluator changed, and too few anchors carry its rate over."""
+    if not m.evaluator_changed:
+        return None
+    if m.anchored is None or m.anchored.is_enough:
+        return "the evaluator changed"
+    return (
+        "the evaluator changed: what it and the application did cannot be told apart; "
+        f"{m.anchored.describe_count()}, {LEAST_ANCHORS} needed"
+    )
 
 
 NOT_MEASURED: tuple[Callable[[Measurement], str | None], ...] = (
@@ -340,6 +358,8 @@ def describe_measured(m: Measurement, before: float, d: Difference) -> str:
     Where the answers did not change, that comes first.
     """
     text = describe_change(before, m.rate.rate, d, weighted=is_weighted(m))
+    if m.attribution:
+        text = f"{text}; {m.attribution.describe()}"
     if m.mix is None:
         return text
     text = f"{text} at the same mix of traffic; {m.mix.describe()}"

@@ -146,6 +146,7 @@ def describe_incident(row: IncidentRow) -> str:
         f"{quote_code(rate.name) if rate.dimension else rate.name} "
         f"{phrases.format_whole_percent(rate.before)} → {phrases.format_whole_percent(rate.after)}"
         f"{' (recovered)' if rate.recovered else ''}"
+        f"{f' ({quote_prose(rate.drift.words)})' if rate.drift else ''}"
         for rate in row.rates
     ]
     gating = "" if row.decides else ", not gating"

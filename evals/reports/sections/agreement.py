@@ -9,8 +9,9 @@ import math
 from dataclasses import dataclass
 
 from evals.evaluators.registry import needs_alignment
+from evals.reports.decide.anchors import label_anchors
 from evals.reports.decide.judge_labels import JudgeLabels, Look, pool_labels
-from evals.reports.decide.rows import Identity, Labelled, Repeats, read_rows
+from evals.reports.decide.rows import Anchor, Identity, Labelled, Repeats, read_rows
 from evals.reports.json_form import Count, Share, absent_if
 from evals.reports.phrases import round_figure
 from evals.reports.section import NightData, Parts, Section, make_empty, show_rate
@@ -148,7 +149,10 @@ class Compared:
 def collect(night: NightData) -> Compared:
     """Reads the labels of all nights so far, and this night's repeats."""
     return Compared(
-        labels=tuple(read_rows(Labelled, night.read_rows_so_far("fct_agreement"))),
+        labels=(
+            *read_rows(Labelled, night.read_rows_so_far("fct_agreement")),
+            *label_anchors(read_rows(Anchor, night.read_anchors_so_far())),
+        ),
         repeats=tuple(read_rows(Repeats, night.read_table_rows("noise"))),
     )
 

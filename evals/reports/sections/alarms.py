@@ -10,13 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from evals.reports.decide.anchors import find_drift
 from evals.reports.decide.outages import Unscored, find_outage
-from evals.reports.decide.rows import FailureCount, Rate, Row, read_rows
+from evals.reports.decide.rows import Anchor, FailureCount, Rate, Row, read_rows
 from evals.reports.json_form import Count
-from evals.reports.section import NightData, Parts, Section, make_empty
+from evals.reports.phrases import format_day
+from evals.reports.section import Day, NightData, Parts, Section, make_empty
 from evals.specs import Evaluator, ModelPin
 
-Code = Literal["other-model", "other-weights", "no-answers", "model-changed"]
+Code = Literal["other-model", "other-weights", "no-answers", "model-changed", "judge-drifted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,13 @@ class Alarm:
     """`other-model`: another model answered, its answers are no scores. `other-weights`: the
     weights are not the pinned ones, nothing was asked. `no-answers`: no call gave a verdict,
     or the provider ended the calls of the night. `model-changed`: under `pins: record`
-    another model answers to the name than at the report before."""
+    another model answers to the name than at the report before. `judge-drifted`: answers that
+    it had judged before are judged otherwise, under the same version."""
     evaluator: str
     words: str
     n: Count
-    """Traces without a score for it; of `model-changed`, the answers of the new model."""
+    """Traces without a score for it; of `model-changed`, the answers of the new model; of
+    `judge-drifted`, those judged again."""
 
 
 class Answering(NamedTuple):
@@ -56,6 +60,9 @@ class Facts:
     """How many traces have a verdict, by evaluator."""
     reasons: Mapping[str, str] = field(default_factory=dict[str, str])
     """What each error code means."""
+    date: Day | None = None
+    anchors: tuple[Anchor, ...] = ()
+    """Of this night and of all nights before."""
 
 
 def collect(night: NightData) -> Facts:
@@ -70,6 +77,8 @@ def collect(night: NightData) -> Facts:
         failures=tuple(read_rows(FailureCount, night.read_rows_tonight("rpt_failures"))),
         scored=scored,
         reasons=night.explain_faults(),
+        date=night.date,
+        anchors=tuple(read_rows(Anchor, night.read_anchors_so_far())),
     )
 
 
@@ -95,7 +104,7 @@ def build(facts: Facts, parts: Parts) -> tuple[Alarm, ...]:
 def find_alarms(
     judge: Evaluator, pin: ModelPin, facts: Facts, unscored: Counter[tuple[str, str | None]]
 ) -> Iterator[Alarm]:
-    """Yields the alarm of one judge, if there is one."""
+    """Yields the alarms of one judge: of its model, and of its verdicts."""
     now, before = list_models(judge, facts.answering), list_models(judge, facts.answering_before)
     others = now - {pin.model, *pin.answers_as}
     if n := unscored[judge.name, "other-model"]:
@@ -115,6 +124,15 @@ def find_alarms(
         message = f"{judge.name}: {who}"
         n = count_answers(judge, facts.answering, others - before)
         yield Alarm("model-changed", judge.name, message, n)
+    identity = (judge.dimension, judge.name, judge.version)
+    if facts.date and (drift := find_drift(facts.anchors, identity, facts.date)):
+        n = drift.anchored.answered
+        message = (
+            f"{drift.change.describe(f'{judge.name}: the judge drifted')} on {n:,} anchors since "
+            f"{format_day(drift.since, 'plain')}, under the same version: {describe_pin(pin)} may "
+            "answer with another model"
+        )
+        yield Alarm("judge-drifted", judge.name, message, n)
 
 
 def describe_unscored(n: int, judge: Evaluator) -> str:

@@ -161,13 +161,15 @@ def build(facts: Facts, parts: Parts) -> tuple[Cause, ...]:
     for row in rows:
         past = [r for r in facts.history if r.identity[:2] == row.key and r.scored]
         own_dates = {r.date for r in past if r.identity == row.identity}
+        if row.carried:
+            own_dates = {r.date for r in past if r.evaluator_version == row.carried.before_version}
         found = list[Cause]()
         if row.mix:
             found.append(blame_mix(row, row.mix))
         own = [one for one in compared if one.identity == row.identity]
         if is_clear(row) and not is_explained_by_mix(row):
             found += explain_row(row, facts, own_dates, own)
-        elif past and not own_dates and row.n:
+        elif past and row.n and (row.carried or not own_dates):
             versions = Counter[str]()
             for r in past:
                 versions[r.evaluator_version] += r.scored
@@ -364,7 +366,9 @@ def blame_evaluator(row: Result, versions: Mapping[str, int]) -> Cause:
         "evaluator",
         build_value_shares({version: build_unscored_cell(n) for version, n in versions.items()}),
         (ValueShare(row.evaluator_version, 1.0),),
-        "the evaluator itself changed, so its rates before and after are not compared",
+        f"the evaluator itself changed: {row.carried.words}"
+        if row.carried
+        else "the evaluator itself changed, so its rates before and after are not compared",
     )
 
 

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from types import MappingProxyType
 from typing import NamedTuple
 
+import numpy as np
+
+from evals.reports.decide.anchors import (
+    attribute_change,
+    find_bridges,
+    find_repeated,
+    label_anchors,
+)
 from evals.reports.decide.evidence import Evidence
 from evals.reports.decide.falls import ALL, WHOLE, Fall, Key
 from evals.reports.decide.incidents import (
@@ -19,11 +29,22 @@ from evals.reports.decide.incidents import (
     replay_nights,
 )
 from evals.reports.decide.nightly_series import build_history, describe_series, find_rate
-from evals.reports.decide.rows import Canary, Covered, Labelled, Rate, StratumCount, read_rows
+from evals.reports.decide.rows import (
+    Anchor,
+    Canary,
+    Covered,
+    Labelled,
+    Rate,
+    StratumCount,
+    read_rows,
+)
 from evals.reports.json_form import Change, Count, Share, absent_if
 from evals.reports.phrases import round_figure
 from evals.reports.section import NightData, Parts, Section
+from evals.statistics import Effect, Proportion
 
+LARGE = 1_000_000
+"""Rows of a baseline that is known exactly."""
 REMEMBERED = 28
 """Nights for which an incident that ended is shown."""
 
@@ -61,6 +82,27 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeOrApplication:
+    """A fall under one version of a judge, in what the judge and the application did."""
+
+    anchors: Count
+    """Answers that it had judged before, and judged again since the fall began."""
+    judge: Change
+    judge_low: Change
+    """Lower end of its 95% interval."""
+    judge_high: Change
+    """Upper end of the same."""
+    application: Change
+    application_low: Change
+    """Lower end of its 95% interval."""
+    application_high: Change
+    """Upper end of the same."""
+    judge_alone: bool
+    """Whether the judge accounts for the fall: then the rate is not measured and does not gate."""
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Involved:
     """A rate that fell in an incident."""
 
@@ -80,6 +122,16 @@ class Involved:
     recovery."""
     slice: str = absent_if(ALL)
     """Only of a slice that decides for itself."""
+
+    anchors: Count = absent_if(0)
+    """Only where the evaluator changed: the anchors that carried the nights before over to it."""
+    drift: JudgeOrApplication | None = absent_if(None)
+    """Only where answers were judged again since: whether the judge fell or the application."""
+
+    @property
+    def is_of_judge(self) -> bool:
+        """Whether the judge alone accounts for it."""
+        return self.drift is not None and self.drift.judge_alone
 
     @property
     def series(self) -> Key:
@@ -161,6 +213,16 @@ class Incidents:
         starts = (r.first for r in involved if r.series == key and not r.recovered)
         return next(starts, None)
 
+    def find_drift(self, key: Key) -> tuple[str, bool]:
+        """Finds what is known of the judge's part in a fall, and whether it is the judge's alone.
+
+        Without a fall, or an anchor, the words are empty.
+        """
+        involved = (rate for row in self.rows if row.is_open for rate in row.rates)
+        own = (r for r in involved if r.series == key and not r.recovered)
+        found = next((r.drift for r in own if r.drift), None)
+        return (found.words, found.judge_alone) if found else ("", False)
+
     def find_series(self, key: Key) -> Series | None:
         """Finds the series of a rate; None where it has none."""
         own = (one for one in self.series if (one.dimension, one.evaluator, one.slice) == key)
@@ -180,10 +242,14 @@ class Given(NamedTuple):
 
     owner: str
     history: History
+    anchors: Sequence[Anchor] = ()
+    versions: Mapping[Key, str] = MappingProxyType({})
+    """The evaluator version of each series tonight."""
 
 
 def collect_evidence(night: NightData) -> Evidence:
-    """Reads rates of this night and of the baseline's, labels, coverage and canaries."""
+    """Reads rates of this night and of the baseline's, labels, coverage, canaries and anchors."""
+    anchors = read_rows(Anchor, night.read_anchors_so_far())
     return Evidence(
         date=night.date,
         app=night.app,
@@ -191,7 +257,10 @@ def collect_evidence(night: NightData) -> Evidence:
         history=read_rows(Rate, night.read_rows_before("rpt_rates")),
         dimensions=night.dimensions,
         evaluators=night.evaluators,
-        agreement=read_rows(Labelled, night.read_rows_so_far("fct_agreement")),
+        agreement=[
+            *read_rows(Labelled, night.read_rows_so_far("fct_agreement")),
+            *label_anchors(anchors),
+        ],
         coverage=read_rows(Covered, night.read_table_rows("coverage")),
         coverage_before=read_rows(Covered, night.read_table_rows_before("coverage")),
         canaries=read_rows(Canary, night.read_table_rows("canaries")),
@@ -201,6 +270,7 @@ def collect_evidence(night: NightData) -> Evidence:
             StratumCount,
             [*night.read_rows_before("rpt_strata"), *night.read_rows_tonight("rpt_strata")],
         ),
+        bridges=find_bridges(anchors),
     )
 
 
@@ -214,7 +284,9 @@ def collect(night: NightData) -> Given:
     history = build_history(
         evidence, rates, decisions, night.board_applications, strata, night.incident_names
     )
-    return Given(night.app.owner, history)
+    anchors = read_rows(Anchor, night.read_anchors_so_far())
+    versions = {row.series: row.evaluator_version for row in evidence.rates if row.slice == ALL}
+    return Given(night.app.owner, history, anchors, versions)
 
 
 def build(given: Given, parts: Parts) -> Incidents:
@@ -260,38 +332,76 @@ def build_series(replayed: Replayed) -> tuple[Series, ...]:
 def build_row(one: Incident, replayed: Replayed, given: Given) -> IncidentRow:
     """Returns an incident as the report shows it."""
     nights, deciding = given.history.nights, set(given.history.deciding)
+    involved = {key: build_involved(fall, replayed, given) for key, fall in one.falls.items()}
     return IncidentRow(
         name=one.name,
         state=one.state,
-        decides=any(key == WHOLE or key in deciding for key in one.falls),
+        decides=any(
+            (key == WHOLE or key in deciding) and not rate.is_of_judge
+            for key, rate in involved.items()
+        ),
         first=nights[one.first],
         last=nights[-1 if one.ended is None else one.ended],
         opened=nights[one.opened],
         reopened=tuple(nights[night] for night in one.reopened),
         owner=given.owner,
-        rates=tuple(
-            build_involved(fall, replayed, nights[fall.start]) for fall in one.falls.values()
-        ),
+        rates=tuple(involved.values()),
         done=tuple(map(build_decided, one.decisions)),
     )
 
 
-def build_involved(fall: Fall, replayed: Replayed, first: date) -> Involved:
+def build_involved(fall: Fall, replayed: Replayed, given: Given) -> Involved:
     """Returns a fall as the report shows it."""
     dimension, evaluator, name = fall.key
     weekday = int(replayed.panel.weekdays[fall.start])
     expected = float(fall.fit.expect(weekday)[0])
     mean = math.fsum(fall.excess) / len(fall.excess)
+    bridge = given.history.bridges.get((dimension, evaluator, given.versions.get(fall.key, "")))
     return Involved(
         dimension=dimension,
         evaluator=evaluator,
         before=round_figure(1 - find_rate(expected)),
         after=round_figure(1 - find_rate(expected + mean)),
         nights=len(fall.excess),
-        first=first,
+        first=given.history.nights[fall.start],
         recovered=fall.is_over,
         comparable=fall.is_comparable,
         slice=name,
+        anchors=bridge.answered if bridge and fall.error else 0,
+        drift=build_drift(fall, replayed, given, expected),
+    )
+
+
+def build_drift(
+    fall: Fall, replayed: Replayed, given: Given, expected: float
+) -> JudgeOrApplication | None:
+    """Returns what the judge did of a fall; None where nothing was judged again since."""
+    nights, version = given.history.nights, given.versions.get(fall.key)
+    if version is None or fall.is_over or not fall.is_comparable:
+        return None
+    identity = (*fall.key[:2], version)
+    found = find_repeated(given.anchors, identity, nights[fall.start], nights[-1])
+    if found is None or not found.answered:
+        return None
+    i, whole = replayed.keys.index(fall.key), float(fall.fit.spread[0] + fall.fit.sampling[0])
+    variance = replayed.panel.variance[i, fall.start :]
+    spread = float(fall.fit.spread[0] + np.nanmean(variance)) / len(fall.excess)
+    mean = math.fsum(fall.excess) / len(fall.excess)
+    after, rate = 1 - find_rate(expected + mean), 1 - find_rate(expected)
+    size = float(fall.fit.nights[0]) / whole if whole else LARGE
+    se = math.sqrt(spread * max(after * (1 - after), 1 / LARGE))
+    before = Proportion(rate * LARGE, LARGE, max(1.0, min(size, LARGE)))
+    shown = attribute_change(found, before, Effect(after, se))
+    return JudgeOrApplication(
+        anchors=shown.anchors,
+        judge=round_figure(shown.judge.value),
+        judge_low=round_figure(shown.judge.low),
+        judge_high=round_figure(shown.judge.high),
+        application=round_figure(shown.application.value),
+        application_low=round_figure(shown.application.low),
+        application_high=round_figure(shown.application.high),
+        judge_alone=shown.is_judge,
+        words=shown.describe(),
     )
 
 

@@ -18,6 +18,7 @@ from evals.reports.decide.verdicts import (
 from evals.reports.phrases import round_figure
 from evals.reports.result_rows import (
     BlessedResult,
+    CarriedOver,
     Estimator,
     GoldRows,
     Mix,
@@ -66,8 +67,9 @@ def list_nightly(measured: Sequence[Measurement], found: Incidents) -> list[Nigh
     """Returns what the nights show of each measurement; None where it has no series."""
     shown = list[Nightly | None]()
     for m in measured:
-        one, since = found.find_series(m.row.series), found.find_start(m.row.series)
-        shown.append(Nightly(one.z, one.low, one.nights >= FULL, since) if one else None)
+        key = m.row.series
+        one, since, drift = found.find_series(key), found.find_start(key), found.find_drift(key)
+        shown.append(Nightly(one.z, one.low, one.nights >= FULL, since, *drift) if one else None)
     return shown
 
 
@@ -114,6 +116,26 @@ def build_result(m: Measurement, question: str, gate: Gate, verdict: Verdict) ->
         p=round_figure(d.p if d else None),
         blessed=build_blessed_result(m, verdict),
         mix=build_mix(m.mix),
+        carried=build_carried(m),
+    )
+
+
+def build_carried(m: Measurement) -> CarriedOver | None:
+    """Returns what carried a judge's earlier nights over, as the report shows it."""
+    if m.attribution is None or m.anchored is None:
+        return None
+    judge, application = m.attribution.judge, m.attribution.application
+    return CarriedOver(
+        before_version=m.anchored.before_version,
+        anchors=m.attribution.anchors,
+        judge=round_figure(judge.value),
+        judge_low=round_figure(judge.low),
+        judge_high=round_figure(judge.high),
+        application=round_figure(application.value),
+        application_low=round_figure(application.low),
+        application_high=round_figure(application.high),
+        needed=m.attribution.needed,
+        words=m.attribution.describe(),
     )
 
 

@@ -38,6 +38,8 @@ class Night:
     strata: Sequence[Row] = ()
     """The same."""
     agreement: Sequence[Row] = ()
+    anchors: Sequence[Row] = ()
+    """Of this night and of those before, each with its date."""
     canaries: Sequence[Row] = ()
     attacks: Attacks = Attacks()  # noqa: RUF009  frozen
     noise: Sequence[Row] = ()
@@ -95,6 +97,10 @@ class Night:
     def read_rows_so_far(self, model: str) -> Sequence[Row]:
         """A mart's rows of all nights."""
         return {"fct_agreement": self.agreement, "rpt_strata": self.strata}[model]
+
+    def read_anchors_so_far(self) -> Sequence[Row]:
+        """The anchors of all nights."""
+        return self.anchors
 
     def read_rates_so_far(self, slices: Sequence[str]) -> Sequence[Row]:
         """The rates of some slices of all nights."""
