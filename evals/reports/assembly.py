@@ -165,7 +165,7 @@ def mark_reported(
 
 
 def digest_rates(lake: Lake, catalog: Catalog, night: date) -> str:
-    """Returns a digest of a night's rates that series are made of, whole or of slices, and of its anchors."""
+    """Returns a digest of a night's rates that series are made of, and of its anchors."""
     declared = {
         (app.app, one.dimension, name)
         for app in catalog.apps.values()
