@@ -130,7 +130,7 @@ def measure_night(night: Evidence) -> Iterable[Measurement]:
         key, is_whole = row.identity, row.slice == "all"
         history = earlier.get(key, []) if is_whole else list_past_slice(night, row)
         anchored = night.bridges.get(key) if is_whole else None
-        if anchored:
+        if anchored and (anchored.is_enough or not history):
             history = choose_history(history, earlier.get((*key[:2], anchored.before_version), []))
         yield measure_row(
             night,
