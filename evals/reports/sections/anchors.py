@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Literal
 
 from evals.reports.decide.anchors import WINDOW, Anchored, Drift, find_bridges, find_repeated
 from evals.reports.decide.rows import Anchor, Identity, read_rows
@@ -15,7 +16,8 @@ from evals.reports.json_form import Change, Count, absent_if
 from evals.reports.phrases import format_points, round_figure
 from evals.reports.section import NightData, Parts, Section, make_empty
 from evals.specs import Evaluator
-from evals.storage.tables import AnchorKind
+
+AnchorKind = Literal["changed", "same"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
