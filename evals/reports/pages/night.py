@@ -45,7 +45,7 @@ from evals.reports.sections import (
     results,
     slices,
 )
-from evals.reports.sections.causes import Cause
+from evals.reports.sections.causes import Cause, VersionChange
 from evals.reports.sections.changes import Change
 from evals.reports.versions import NightVersion
 from evals.storage.answer_pages import LISTS, TOPICS
@@ -61,6 +61,21 @@ class Moved(NamedTuple):
     dimension: str
     change: Change | None
     causes: list[Cause]
+
+
+class Together(NamedTuple):
+    """Changes that have the same causes."""
+
+    moved: list[Moved]
+    causes: list[Cause]
+    """Those of the first; the words of the others differ in their rates alone."""
+
+
+class Versions(NamedTuple):
+    """A version that did worse than another one in the same nights."""
+
+    cause: Cause
+    change: VersionChange
 
 
 class Neighbour(NamedTuple):
@@ -126,7 +141,10 @@ def render_night(
         verdict=get_verdict(report),
         is_addressed=locate_page(report) is not None,
         changed=list_version_changes(nights)[-1],
-        moved=list_moved(report),
+        moved=group_moved(list_moved(report)),
+        compared=list_compared(report),
+        blessed=[row for row in report[results.SECTION] if row.is_whole and row.blessed],
+        most_changed=find_most_changed(report),
         provisional_until=provisional_until,
         ending_pins=select_ending_pins(report, run),
         data_docs=build_data_docs_link(report) if has_data_docs else None,
@@ -266,3 +284,29 @@ def list_moved(report: Report) -> list[Moved]:
     slipped = [key for key, row in whole.items() if row.verdict == "slipped"]
     keys = dict.fromkeys([*slipped, *by_key])
     return [Moved(key[0], whole.get(key), by_key.get(key, [])) for key in keys]
+
+
+def group_moved(moved: Sequence[Moved]) -> list[Together]:
+    """Groups changes by their causes, in order, so that no cause is repeated."""
+    groups: dict[tuple[object, ...], Together] = {}
+    for one in moved:
+        key = tuple((c.cause, c.before, c.after, c.words.partition(";")[0]) for c in one.causes)
+        groups.setdefault(key, Together([], one.causes)).moved.append(one)
+    return list(groups.values())
+
+
+def list_compared(report: Report) -> list[Versions]:
+    """Lists the versions that were compared with another one of the same nights and did worse."""
+    return [
+        Versions(cause, cause.same_night)
+        for cause in report[causes.SECTION]
+        if cause.same_night is not None
+    ]
+
+
+def find_most_changed(report: Report) -> float:
+    """Finds the scale of changes: the largest bound, at least 20 points, at most all."""
+    blessed = (row.blessed for row in report[results.SECTION] if row.is_whole and row.blessed)
+    bounds = [v for one in blessed for v in (one.low, one.high)]
+    bounds += [v for one in list_compared(report) for v in (one.change.low, one.change.high)]
+    return min(1.0, max([0.2, *map(abs, bounds)]))
