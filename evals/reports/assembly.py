@@ -121,8 +121,10 @@ def render_other_versions(
     lake: Lake, night: date, app: str, current: str, versions: Sequence[NightVersion]
 ) -> None:
     """Renders the pages of a night's other versions anew, so that each lists them all."""
+    from evals.reports import night_pages
     from evals.reports.pages import night as page
 
+    night_pages.write_versions(lake, night, app, versions)
     past = read_earlier_reports(lake, app, night) if len(versions) > 1 else []
     for other in versions:
         report = read_report(lake, night, app, other.version) if other.version != current else None

@@ -13,6 +13,7 @@ from evals.reports.archive import read_earlier_reports, read_report
 from evals.reports.failing_answers import read_failing_night, stream_traces
 from evals.reports.linked_pages import write_missing_pages
 from evals.reports.pages import answers, night, topics, traces
+from evals.reports.pages import versions as version_pages
 from evals.reports.pages.marks import locate_page, locate_version
 from evals.reports.pages.night import Neighbour, Neighbours
 from evals.reports.report import Report
@@ -39,6 +40,7 @@ from evals.storage.report_files import (
     locate_data_docs,
     read_run,
     read_version_page,
+    write_linked_page,
     write_page,
 )
 
@@ -95,6 +97,7 @@ def render_stored(
     write_missing_pages(lake, [*history, report])
     if versions is None:
         versions = list_versions(lake, report.date, report.app)
+    write_versions(lake, report.date, report.app, versions)
     return night.render_night(
         report,
         has_page=partial(has_page, lake),
@@ -105,6 +108,16 @@ def render_stored(
         neighbours=find_neighbours(lake, report.date, report.app),
         has_data_docs=locate_data_docs(lake, report.date, report.app).exists(),
     )
+
+
+def write_versions(lake: Lake, at: date, app: str, versions: Sequence[NightVersion]) -> None:
+    """Writes the page of a night's versions where there are several."""
+    if len(versions) < 2:
+        return
+    stored = (read_report(lake, at, app, one.version) for one in versions[-version_pages.MOST :])
+    if reports := [report for report in stored if report]:
+        page = version_pages.render_versions(versions, reports)
+        write_linked_page(lake, f"{at}/{app}/{version_pages.FOLDER}/{PAGE}", page)
 
 
 def find_neighbours(lake: Lake, at: date, app: str) -> Neighbours:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evals.records import Label, Trace
+from evals.reports.differences import list_differences
 from evals.reports.disagreements import Contradicted, Disagreement
 from evals.reports.pages.board import render_month
 from evals.reports.pages.cost import render_cost
@@ -20,9 +21,11 @@ from evals.reports.pages.slice import list_shown, render_slice, render_slices
 from evals.reports.pages.topics import render_topics
 from evals.reports.pages.trace_links import lack_page
 from evals.reports.pages.traces import render_trace
+from evals.reports.pages.versions import render_versions
 from evals.reports.report import Report
 from evals.reports.similar_traces import Similar
 from evals.reports.slice_rates import SliceNights
+from evals.reports.versions import NightVersion
 from tests.evals.reports import report_bodies as bodies
 from tests.evals.reports.page_text import render_bodies, render_body
 from tests.evals.reports.test_answer_pages import build_night, build_trace, give, render_pages
@@ -112,6 +115,31 @@ def render_part(*, worse: bool) -> str:
     return render_slice(shown[0], nights, lack_page) if worse else render_slices(shown, nights)
 
 
+def render_blessed() -> str:
+    """A slipped night with a blessed baseline, and versions compared in the same nights."""
+    body = bodies.slipped()
+    blessed = {"date": "2026-09-20", "rate": 0.9, "n": 200, "change": -0.2, "low": -0.3,
+               "high": -0.1, "p": 0.001, "verdict": "slipped", "decided": True}  # fmt: skip
+    for row in body["results"]:
+        row["blessed"] = blessed
+    body["causes"][0]["same_night"] = {
+        "old": "v2", "new": "v3", "share": 0.3, "nights": 2, "change": -0.12, "low": -0.2,
+        "high": -0.05, "p": 0.001,
+    }  # fmt: skip
+    return render_body(body, bodies.nights(13, last="2026-10-07"))
+
+
+def render_two_versions() -> str:
+    """The page of a night that was reported twice."""
+    first, second = bodies.typed(bodies.night()), bodies.typed(bodies.slipped())
+    moved = tuple(list_differences(first, second))
+    versions = [
+        NightVersion(first.version, "", "2026-10-09T05:00:00+00:00", ()),
+        NightVersion(second.version, first.version, "2026-10-10T05:00:00+00:00", moved),
+    ]
+    return render_versions(versions, [first, second])
+
+
 def render_contradicted() -> str:
     """The page of a judge that people contradict on an answer with an attack in it."""
     row = Contradicted(date(2026, 10, 8), "a", ATTACK, "tone", "polite", "v", "pass", "fail")
@@ -136,6 +164,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "month": render_september,
     "incident": lambda: tell(rates=[involve("price")]),
     "evaluator": lambda: render_evaluator("polite", [bodies.typed(judged())] * 3),
+    "blessed": render_blessed,
+    "versions": render_two_versions,
     "slice": lambda: render_part(worse=True),
     "slices": lambda: render_part(worse=False),
     "topics": lambda: render_topics(bodies.typed(busy()), {}, lack_page),
@@ -145,7 +175,19 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
-READ = ("night", "board", "list", "passages", "incident", "cost", "slice", "disagreements")
+READ = (
+    "night",
+    "board",
+    "list",
+    "passages",
+    "incident",
+    "cost",
+    "slice",
+    "disagreements",
+    "blessed",
+    "versions",
+    "topics",
+)
 """Pages that have every kind of element; a run of axe takes a second and more."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from evals.reports.archive import read_report
 from evals.reports.differences import GROUPS, list_differences
 from evals.reports.pages.night import render_night
+from evals.reports.pages.versions import render_versions
 from evals.reports.report import Report
 from evals.reports.sections import settings
 from evals.reports.versions import list_versions
@@ -18,6 +19,7 @@ from evals.storage.lake import Lake
 from evals.storage.report_files import write_report
 from tests.evals.reports.chat_nights import BASE, TONIGHT, make_rate, make_week
 from tests.evals.reports.night_rows import Night, report_of
+from tests.evals.reports.page_text import Page, read_heading
 
 OLD = BASE.app
 
@@ -122,6 +124,10 @@ def test_a_page_lists_the_versions_of_its_night(tmp_path: Path) -> None:
     assert "because the gate was loosened: gate.max_drop 5% → 50%" in html
     assert f'href="../{first.version}/index.html"' in html
     assert "2026-10-09 01:00 UTC" in html
+    page = render_versions(versions, [second, first])
+    assert read_heading(page).startswith("Two versions of this night; ")
+    assert f"../{first.version}/index.html" in Page(page).links
+    assert "gate.max_drop 5% → 50%" in Page(page).words
     older = render_night(first, history=[], versions=versions)
     assert f'href="../{second.version}/index.html"' in older
     assert "Another verdict" not in older

@@ -109,6 +109,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reports[-1] = bodies.sealed(reports[-1] | {"incidents": happen()})
     for night in NIGHTS[-3:]:
         fill_night(lake, night)
+    store(lake, bodies.sealed(reports[-2] | {"sentence": "Held.", "verdict": "held"}))
     label = Label(f"{LAST}-1", "title", "fail", "Ann", "human", critique="it is the old title")
     write_labels(lake, [label], "people")
     store(lake, *reports, judged(app="b", date="2026-10-08"))
@@ -132,6 +133,7 @@ def test_links_between_old_and_new_pages_lead_somewhere(home: Path) -> None:
     after = crawl_home(home)
     assert before < after
     assert f"{NIGHTS[-2]}/a/topics/index.html" in after
+    assert f"{NIGHTS[-2]}/a/versions/index.html" in after
     assert f"{NIGHTS[-2]}/a/traces/{answer_pages.name_trace_page(f'{NIGHTS[-2]}-0')}" in after
 
 
