@@ -32,7 +32,7 @@ from evals.storage.report_files import REDACTION_MARKS
 
 LONGEST = 200
 """Lines; the most that the parts below may add up to."""
-CHANGES, CAUSES, INCIDENTS, RATES, SLICES, ANSWERS, ALARMS, ERRORS = 15, 15, 20, 42, 10, 20, 8, 10
+CHANGES, CAUSES, INCIDENTS, RATES, SLICES, ANSWERS, ALARMS, ERRORS = 15, 15, 20, 36, 10, 25, 8, 10
 PARTS = 12
 """The lines of each part without its heading."""
 COLUMNS = ("", "dimension", "evaluator", "passed", "95% interval", "n", "coverage", "change", "why")
