@@ -7,6 +7,7 @@ in `gold`.
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import NamedTuple
 from evals.evaluators.normal_form import normalize_text
 from evals.privacy.redaction import Redaction, UserReplacement, build_redactor
 from evals.privacy.row_filter import PrivacyFilter, find_replacement
-from evals.records import Json, Trace
+from evals.records import Json, Trace, digest
 from evals.specs import CatalogError
 from evals.traces.files.written_objects import WrittenObject, read_objects
 
@@ -41,6 +42,12 @@ class GoldSet:
     """Redacts the secrets and personal data that the application redacts."""
     hash_user: Callable[[str], str | None]
     """Hashes a user's id as the home does."""
+
+    @cached_property
+    def version(self) -> str:
+        """Names the rows: another question or another right answer is another version."""
+        rows = (json.dumps([row.input, row.gold], sort_keys=True) for row in self.rows)
+        return digest(sorted(rows), 12)
 
     @cached_property
     def by_input(self) -> Mapping[str, GoldRow]:
@@ -113,6 +120,11 @@ class GoldUse:
     def rows(self) -> int:
         """How many rows there are."""
         return len(self.gold_set.rows) if self.gold_set else 0
+
+    @property
+    def version(self) -> str:
+        """Names the rows as they are written; empty without a gold set."""
+        return self.gold_set.version if self.gold_set else ""
 
     @property
     def matched(self) -> int:

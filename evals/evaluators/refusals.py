@@ -26,7 +26,7 @@ def load_phrases(kind: str) -> tuple[str, ...]:
     by_language: dict[str, list[str]] = yaml.safe_load(PHRASES.read_bytes())[kind]
     return tuple(
         dict.fromkeys(
-            f"{'' if language in ('ja', 'zh') else ' '}{phrase}"
+            f"{'' if language in ('ja', 'zh') else ' '}{phrase.casefold()}"
             for language, phrases in by_language.items()
             for phrase in phrases
         )

@@ -10,9 +10,10 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from evals.evaluators import comparisons, registry, sql
+from evals.evaluators.checks.tool_calls import list_tool_calls
 from evals.evaluators.code_checks import CodeCheck
 from evals.evaluators.comparisons import UnreadableJson
 from evals.evaluators.sql import UnreadableSql
@@ -20,10 +21,13 @@ from evals.records import Json, Outcome, Trace
 
 MOST_SHARE = 0.8
 """The share of answers of one kind from which the application is taken to answer so."""
-REFUSALS = (
-    r"(?i)\b(?:as an ai\b|i(?:'m| am) (?:sorry,? (?:but )?i|unable to)|i (?:can(?:no|')t|cannot) "
-    r"(?:help|assist|answer|provide)|als ki\b|es tut mir leid,? aber ich)"
-)
+SOURCED = {
+    "numbers_in_source": "number",
+    "dates_in_source": "date",
+    "urls_in_source": "web address",
+    "quotes_in_source": "quotation",
+}
+"""Checks of the source, with what each looks for."""
 MIN_PROSE = 20
 
 
@@ -53,7 +57,7 @@ class Suggestion:
 def suggest(traces: Sequence[Trace]) -> list[Suggestion]:
     """Suggests checks for one application's traces, each with its pass rate on them."""
     makers: tuple[Callable[[Sequence[Trace]], Iterator[tuple[str, str, str, dict[str, Json]]]], ...]
-    makers = (suggest_json, suggest_sql, suggest_texts, suggest_numbers)
+    makers = (suggest_json, suggest_sql, suggest_texts, suggest_source, suggest_tools)
     dimensions = [found for make in makers for found in make(traces)]
     language = find_language(traces)
     guards: list[tuple[str, str, str, dict[str, Json]]] = [
@@ -73,13 +77,18 @@ def suggest(traces: Sequence[Trace]) -> list[Suggestion]:
 
 def measure(check: str, params: Mapping[str, Json], traces: Sequence[Trace]) -> PassRate:
     """Runs a check over traces and counts its verdicts."""
-    evaluator = registry.shipped_types()[check]
-    if not isinstance(evaluator, CodeCheck):
-        raise TypeError(f"{check} needs more than code")
-    results = [evaluator.run(trace, params) for trace in traces]
+    results = [find_check(check).run(trace, params) for trace in traces]
     outcomes = [result for result in results if isinstance(result, Outcome)]
     passed = sum(bool(outcome.passed) for outcome in outcomes)
     return PassRate(passed, len(outcomes), len(results) - len(outcomes))
+
+
+def find_check(name: str) -> CodeCheck[Any]:
+    """Finds a check by code."""
+    evaluator = registry.shipped_types()[name]
+    if not isinstance(evaluator, CodeCheck):
+        raise TypeError(f"{name} needs more than code")
+    return cast("CodeCheck[Any]", evaluator)
 
 
 def suggest_json(traces: Sequence[Trace]) -> Iterator[tuple[str, str, str, dict[str, Json]]]:
@@ -121,12 +130,12 @@ def suggest_sql(traces: Sequence[Trace]) -> Iterator[tuple[str, str, str, dict[s
             tables.update(set(query.tables))
     if readable < MOST_SHARE * len(traces):
         return
-    pattern = r"(?is)\s*(?:```\w*\s*)?(?:select|with)\b.*"
+    fenced = any("```" in trace.output for trace in traces)
     yield (
         "is-a-query",
-        "Is the answer one SELECT?",
-        "regex",
-        {"pattern": pattern, "full": True},
+        "Is the answer one query that writes nothing?",
+        "sql_only_reads",
+        {"allow_fence": True} if fenced else {},
     )
 
 
@@ -135,16 +144,16 @@ def suggest_texts(traces: Sequence[Trace]) -> Iterator[tuple[str, str, str, dict
     yield (
         "no-refusal",
         "Does the answer try to help, and not refuse?",
-        "regex",
-        {"pattern": REFUSALS, "forbid": True},
+        "no_refusal",
+        {},
     )
     lengths = sorted(len(trace.output) for trace in traces)
     limit = round_up(lengths[int(0.99 * (len(lengths) - 1))])
     yield (
         "not-too-long",
         f"Has the answer at most {limit:,} characters, as 99% of the export's have?",
-        "regex",
-        {"pattern": rf"(?s).{{1,{limit}}}", "full": True},
+        "length",
+        {"unit": "characters", "min": 1, "max": limit},
     )
 
 
@@ -154,15 +163,35 @@ def round_up(number: int) -> int:
     return max(math.ceil(number / unit) * unit, 1)
 
 
-def suggest_numbers(traces: Sequence[Trace]) -> Iterator[tuple[str, str, str, dict[str, Json]]]:
-    """Suggests to look for numbers in the source where most traces have a context."""
-    if sum(bool(trace.context) for trace in traces) >= MOST_SHARE * len(traces):
-        yield (
-            "numbers-in-source",
-            "Is every number of the answer stated in the context or the question?",
-            "numbers_in_source",
-            {},
-        )
+def suggest_source(traces: Sequence[Trace]) -> Iterator[tuple[str, str, str, dict[str, Json]]]:
+    """Suggests to look in the source for numbers, dates, addresses and quotations.
+
+    Where most traces have a context, those of the four that answers have.
+    """
+    if sum(bool(trace.context) for trace in traces) < MOST_SHARE * len(traces):
+        return
+    for check, what in SOURCED.items():
+        if check == "numbers_in_source" or has_claims(check, traces):
+            name = check.replace("_", "-")
+            yield (
+                name,
+                f"Is every {what} of the answer in its source?",
+                check,
+                {},
+            )
+
+
+def has_claims(check: str, traces: Sequence[Trace]) -> bool:
+    """Whether an answer has something that a check looks for: then its outcome has a value."""
+    results = (find_check(check).run(trace, {}) for trace in traces)
+    return any(isinstance(one, Outcome) and one.value is not None for one in results)
+
+
+def suggest_tools(traces: Sequence[Trace]) -> Iterator[tuple[str, str, str, dict[str, Json]]]:
+    """Suggests to look for loops where traces record calls of tools."""
+    if any(list_tool_calls(trace) for trace in traces):
+        question = "Is no tool called again and again with the same arguments?"
+        yield ("no-tool-loop", question, "no_tool_loop", {})
 
 
 def find_language(traces: Sequence[Trace]) -> str | None:

@@ -48,6 +48,8 @@ class GoldRows:
     """All rows, each input once."""
     unmatched: Count
     """Those whose input is that of no trace of this night: they count for nothing."""
+    version: str = absent_if("")
+    """Names the rows by their content: another question or right answer is another version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -177,6 +177,7 @@ def write_coverage(lake: Lake, work: Worklist, counts: ScoreCounts) -> None:
             pending=counts.by_verdict["pending"],
             gold_rows=work.gold.rows,
             gold_matched=work.gold.matched,
+            gold_version=work.gold.version,
         )
         for name, n in sampled.items()
     ]

@@ -58,6 +58,8 @@ class Coverage(NamedTuple):
     """The rows of its gold set."""
     gold_matched: int = 0
     """Those whose input is that of a covered trace."""
+    gold_version: str = ""
+    """The digest of these rows; empty in rows of an older Andon, and without a gold set."""
 
 
 class CanaryRow(NamedTuple):

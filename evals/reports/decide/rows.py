@@ -225,6 +225,7 @@ class Covered(NamedTuple):
     pending: int = 0
     gold_rows: int = 0
     gold_matched: int = 0
+    gold_version: str = ""
     date: date | None = None
 
     @property

@@ -10,8 +10,16 @@ from datetime import date
 
 from evals.readable import shorten_values
 from evals.reports.decide.blessed import find_size
+from evals.reports.decide.gold_changes import GoldChange, find_gold_changes
 from evals.reports.decide.mixes import LEAST
-from evals.reports.decide.rows import CauseRate, Rate, StratumCount, TraceCount, read_rows
+from evals.reports.decide.rows import (
+    CauseRate,
+    Covered,
+    Rate,
+    StratumCount,
+    TraceCount,
+    read_rows,
+)
 from evals.reports.decide.shifts import (
     CARRIER,
     EXPLAINS,
@@ -84,7 +92,8 @@ class Cause:
     dimension: str
     evaluator: str
     cause: str
-    """A provenance field, `evaluator`, `mix` (of the traffic), `slice` (new), or `unknown`."""
+    """A provenance field, `evaluator`, `gold` (its set was edited), `mix` (of the traffic), `slice`
+    (new), or `unknown`."""
     before: tuple[ValueShare, ...]
     """Its most frequent values on the baseline's nights."""
     after: tuple[ValueShare, ...]
@@ -116,6 +125,7 @@ class Facts:
     """Of this night and of the baseline's."""
     members: tuple[Rate, ...] = ()
     """This night's rates of slices by value that no earlier night had."""
+    gold: tuple[GoldChange, ...] = ()
 
 
 def collect(night: NightData) -> Facts:
@@ -136,6 +146,10 @@ def collect(night: NightData) -> Facts:
         earlier_traces=tuple(read_rows(TraceCount, night.read_rows_before("rpt_provenance"))),
         strata=tuple(read_rows(StratumCount, strata)),
         members=tuple(list_new_members(night, history)),
+        gold=find_gold_changes(
+            read_rows(Covered, night.read_table_rows("coverage")),
+            read_rows(Covered, night.read_table_rows_before("coverage")),
+        ),
     )
 
 
@@ -198,8 +212,9 @@ def measure_independent(row: Result) -> float:
 def explain_row(
     row: Result, facts: Facts, dates: set[date | None], compared: Sequence[Comparison]
 ) -> list[Cause]:
-    """Finds the candidate causes of a row's change: new slices, then what changed beside it."""
-    members = [blame_member(row, one) for one in facts.members if is_cause(row, one)]
+    """Finds the candidate causes of a row's change: gold, new slices, what changed beside it."""
+    members = [blame_gold(row, one) for one in facts.gold if one.identity == row.identity]
+    members += [blame_member(row, one) for one in facts.members if is_cause(row, one)]
     strata = [one for one in facts.strata if one.identity == row.identity]
     sides = Sides(
         [one for one in strata if one.date in dates],
@@ -220,6 +235,13 @@ def is_cause(row: Result, member: Rate) -> bool:
         return False
     gap = member.passed / member.scored - (row.passed - member.passed) / rest
     return gap * member.scored / row.scored / row.change >= EXPLAINS
+
+
+def blame_gold(row: Result, gold: GoldChange) -> Cause:
+    """Returns an edited gold set as a cause."""
+    before, after = ((ValueShare(version, 1.0),) for version in (gold.before, gold.after))
+    text = "the gold set was edited, so answers are compared with other right answers than before"
+    return Cause(*row.key, "gold", before, after, text)
 
 
 def blame_member(row: Result, member: Rate) -> Cause:

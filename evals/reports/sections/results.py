@@ -178,7 +178,7 @@ def show_gold_rows(m: Measurement) -> GoldRows | None:
     if m.covered is None or not m.covered.gold_rows:
         return None
     n, matched = m.covered.gold_rows, m.covered.gold_matched
-    return GoldRows(n=n, unmatched=n - matched)
+    return GoldRows(n=n, unmatched=n - matched, version=m.covered.gold_version or "")
 
 
 def show_unlabelled(m: Measurement) -> Unlabelled | None:

@@ -179,3 +179,14 @@ def test_rows_that_redaction_makes_alike_are_named(tmp_path: Path) -> None:
     catalog = load_catalog(write_catalog(tmp_path / "catalog", files))
     (words,) = describe_ambiguous(Lake(tmp_path / "home").open(), catalog)
     assert words.startswith("gold/desk.jsonl:1, gold/desk.jsonl:2: the inputs are one once desk")
+
+
+def test_a_gold_set_is_named_by_its_rows() -> None:
+    """Another right answer or question is another version; the order of rows is not."""
+    rows = (("Where?", {"a": 1, "b": float("nan")}), ("When?", None))
+    version = build(*rows).version
+    assert build(*reversed(rows)).version == version
+    assert GoldUse(build(*rows)).version == version
+    assert GoldUse(None).version == ""
+    for other in ((rows[0], ("When?", 1)), (rows[0], ("How?", None)), rows[:1]):
+        assert build(*other).version != version

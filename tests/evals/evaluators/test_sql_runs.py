@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from evals.evaluators import sql_runs, sql_worker
+from evals.evaluators import resolution, sql_runs, sql_worker
+from evals.evaluators.gold import GoldAndLabels
 from evals.evaluators.registry import shipped_types
 from evals.evaluators.sql_runs import QueryRows
 from evals.records import Failure, Outcome, Trace
+from evals.specs import CatalogError, load_catalog
 from tests.evals.evaluators.checks import CHECKS, NIGHT
 
 SETUP = (
@@ -162,3 +164,31 @@ def test_rows_count_as_often_as_they_occur() -> None:
     other = QueryRows(("b",), (("1",), ("2",), ("2",)))
     assert not sql_runs.is_same_result(one, other, ordered=False, names=False)
     assert shipped_types()["sql_result"].needs_gold
+
+
+def test_a_fixture_may_be_a_file_of_the_catalog(tmp_path: Path) -> None:
+    """Its text is part of the version; a missing one is refused with its name."""
+    check = "{reference: sql_result, gold: g, params: {fixture: shop}}"
+    dimension = f"{{dimension: d, question: 'Is it so?', check: {check}}}"
+    for name, text in {
+        "apps/a.yaml": "app: a\nsuite: s\n",
+        "suites/s.yaml": f"suite: s\ndimensions:\n  - {dimension}\n",
+        "gold/g.jsonl": '{"input": "How many?", "gold": "select count(*) from orders"}\n',
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    with pytest.raises(CatalogError, match=r"fixtures/shop\.sql of the catalog cannot be read"):
+        resolution.resolve_app(load_catalog(tmp_path), "a")
+    (tmp_path / "fixtures").mkdir()
+    versions: set[str] = set()
+    for rows in ("(1), (2)", "(1)"):
+        text = f"create table orders (id int); insert into orders values {rows}"  # noqa: S608  a fixture
+        (tmp_path / "fixtures" / "shop.sql").write_text(text)
+        (evaluator, *_) = resolution.resolve_app(load_catalog(tmp_path), "a")
+        versions.add(evaluator.version)
+        evaluate = CHECKS["sql_result"].evaluate(evaluator, GoldAndLabels.of(tmp_path, []))
+        trace = Trace("t", NIGHT, "a", "select 1", "How many?")
+        ((result, _),) = evaluate(trace)
+        assert isinstance(result, Outcome)
+        assert result.passed is (rows == "(1)")
+    assert len(versions) == 2

@@ -45,6 +45,25 @@ def test_without_a_change_the_cause_is_unknown() -> None:
     assert body["sentence"].endswith("cause unknown.")
 
 
+def test_an_edited_gold_set_is_a_cause() -> None:
+    """Answers that are compared with other right answers are not answers that became worse."""
+    rate = BASE.rates[0]
+    row = {key: rate[key] for key in ("dimension", "evaluator", "evaluator_version")}
+    row |= {"covered": 200, "sampled": 200, "gold_rows": 9, "gold_matched": 9}
+    past = [
+        {**row, "gold_version": version, "date": TONIGHT - timedelta(days=days)}
+        for version, days in (("old", 2), ("new", 1))
+    ]
+    night = replace(BASE, cause_rates=(), coverage=[{**row, "gold_version": "newer"}])
+    (cause,) = build_valid(replace(night, coverage_before=past))["causes"]
+    assert (cause["cause"], cause["before"], cause["after"]) == (
+        "gold", [{"value": "new", "share": 1.0}], [{"value": "newer", "share": 1.0}]
+    )  # fmt: skip
+    for before in ([], [{**row, "date": TONIGHT - timedelta(days=1)}]):
+        (cause,) = build_valid(replace(night, coverage_before=before))["causes"]
+        assert cause["cause"] == "unknown", "an older Andon recorded no version"
+
+
 def test_a_field_of_ids_is_no_cause() -> None:
     """A field that is new on every trace, such as a run id, moved nothing."""
     ids = [make_cause("versions.run", f"r{i}", 1, 0) for i in range(200)]
