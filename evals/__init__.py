@@ -7,7 +7,7 @@ Nothing here knows when or where it runs; `orchestration` decides that. An appli
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from evals.evaluators.guardrails import Guard
+    from evals.guard import Guard
 
 __all__ = ["Guard"]
 
@@ -15,7 +15,7 @@ __all__ = ["Guard"]
 def __getattr__(name: str) -> object:
     """Imports `Guard` at its first use."""
     if name == "Guard":
-        from evals.evaluators.guardrails import Guard
+        from evals.guard import Guard
 
         return Guard
     raise AttributeError(name)

@@ -156,6 +156,12 @@ class EvaluatorType(ABC):
         """Removes what makes a text fail; None where that cannot be removed."""
         return None
 
+    def redact_output(
+        self, evaluator: Evaluator, trace: Trace, references: GoldAndLabels
+    ) -> str | None:
+        """Removes what makes a trace's output fail; None where that cannot be removed."""
+        return self.redact(trace.output, own_params(evaluator))
+
     def can_redact(self) -> bool:
         """Whether a guardrail over it may redact."""
         return False
@@ -179,6 +185,10 @@ class EvaluatorByCode(EvaluatorType):
         The function returns None for a subject without gold.
         """
         return None
+
+    def evaluate_request(self, evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
+        """Returns the function that evaluates requests while a user waits; as at night."""
+        return self.evaluate(evaluator, references)
 
 
 class EvaluatorByVerdicts(EvaluatorType):

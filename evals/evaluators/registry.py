@@ -35,12 +35,14 @@ FAMILIES = (
     "likeness", "extraction", "retrieval", "abstention",
 )  # fmt: skip
 """The modules of `checks/`, in the order of the documentation."""
+GUARD_FAMILIES = (
+    "classifiers", "copying", "marked_spans", "mentions", "moderation", "support",
+)  # fmt: skip
+"""The modules of `guard_checks/`."""
 SHIPPED = (
     *(f"checks.{family}" for family in FAMILIES),
-    "text_checks",
-    "judges",
-    "panels",
-    "recorded",
+    *("text_checks", "judges", "panels", "recorded"),
+    *(f"guard_checks.{family}" for family in GUARD_FAMILIES),
 )
 """The modules of this folder that contain evaluators."""
 KINDS = {

@@ -12,7 +12,7 @@ import yaml
 
 from evals.evaluators import catalog_schemas, registry
 from evals.evaluators.code_checks import CodeCheck, Examples
-from evals.evaluators.registry import FAMILIES, types_in
+from evals.evaluators.registry import FAMILIES, GUARD_FAMILIES, types_in
 
 INTRODUCTION = """\
 Every check that needs no model, by family. Each is declared in two lines of a suite; a guardrail \
@@ -25,12 +25,15 @@ not answered. **Weak** marks a check whose verdict says little by itself: measur
 labels before it gates a night.
 """
 TEXT_CHECKS = "text_checks"
+WITHOUT_EXAMPLES = "moderation"
+"""A family whose check asks a server: `docs/guardrails.md` has it."""
+LISTED = (*FAMILIES, TEXT_CHECKS, *(one for one in GUARD_FAMILIES if one != WITHOUT_EXAMPLES))
 
 
 def evaluators_page(made: str, table: Callable[[Mapping[str, Any]], str]) -> str:
     """Every check by family."""
     parts = ["# Evaluators by code\n", made, INTRODUCTION, *list_families()]
-    for family in (*FAMILIES, TEXT_CHECKS):
+    for family in LISTED:
         module = find_module(family)
         lines = (inspect.getdoc(module) or "").split("\n\n")
         parts.append(f"## {title(family)}\n\n{' '.join(lines[0].split())}\n")
@@ -42,22 +45,23 @@ def evaluators_page(made: str, table: Callable[[Mapping[str, Any]], str]) -> str
 
 def find_module(family: str) -> Any:
     """The module of a family."""
-    place = TEXT_CHECKS if family == TEXT_CHECKS else f"checks.{family}"
+    folder = "guard_checks." if family in GUARD_FAMILIES else "checks."
+    place = TEXT_CHECKS if family == TEXT_CHECKS else f"{folder}{family}"
     return importlib.import_module(f"evals.evaluators.{place}")
 
 
 def title(family: str) -> str:
     """A family's heading."""
-    return "Texts" if family == TEXT_CHECKS else family.capitalize()
+    return "Texts" if family == TEXT_CHECKS else family.capitalize().replace("_", " ")
 
 
 def list_families() -> Iterator[str]:
     """A table of all checks with links."""
     yield "| family | checks |\n|---|---|"
-    for family in (*FAMILIES, TEXT_CHECKS):
+    for family in LISTED:
         checks = [one for one in types_in(find_module(family)) if isinstance(one, CodeCheck)]
         names = ", ".join(f"[`{one.name}`](#{one.name})" for one in checks)
-        yield f"| [{title(family)}](#{title(family).lower()}) | {names} |"
+        yield f"| [{title(family)}](#{title(family).lower().replace(' ', '-')}) | {names} |"
     yield ""
 
 

@@ -237,7 +237,8 @@ def check_row(kind: str, name: str, found: Any) -> str:
     schema = catalog_schemas.schema_of(found.params)
     needed = schema.get("required", ())
     params = [f"`{key}`{'*' if key in needed else ''}" for key in schema["properties"]]
-    words = found.describe().replace("|", "\\|")
+    weak = f" *Weak: {found.weak}.*" if found.weak else ""
+    words = f"{found.describe()}{weak}".replace("|", "\\|")
     return f"| {kind} | `{name}` | {words} | {', '.join(params)} |"
 
 

@@ -70,6 +70,13 @@ PARAMS: dict[str, dict[str, Any]] = {
     "regex": {"pattern": r"\d+"},
     "attribute": {"name": "price"},
     "language": {"expected": ["en"]},
+    "toxicity": {"threshold": 0.5},
+    "prompt_injection": {"threshold": 0.1},
+    "copied": {"source": True, "words": 2},
+    "system_prompt_leak": {"canaries": ["please"]},
+    "marked_spans": {"marks": [["It was ", ","]]},
+    "topics": {"topics": {"manners": ["please"]}},
+    "supported": {"words": 1, "least": 0.5},
 }
 
 
