@@ -8,16 +8,44 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar, cast
 
-from evals.guard.decisions import Blocked, Decision
-from evals.guard.rules import PreparedRule
-
-if TYPE_CHECKING:
-    from evals.guard.request_path import Guard
+from evals.guard.decisions import Blocked, Decision, GuardResult
+from evals.guard.rules import GuardedRequest, PreparedRule
+from evals.records import Json
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Decider(Protocol):
+    """What a wrapped function is checked by: a guard."""
+
+    def build_request(
+        self,
+        output: str | None,
+        input: str | None,
+        context: str | None,
+        messages: Iterable[Mapping[str, Json]],
+        trace_id: str | None,
+    ) -> GuardedRequest:
+        """Builds a request of the texts that were given."""
+        ...
+
+    def decide(
+        self,
+        request: GuardedRequest,
+        select: Callable[[PreparedRule], bool] = ...,
+        before: Iterable[GuardResult] = (),
+    ) -> Decision:
+        """Decides on a request; writes nothing."""
+        ...
+
+    def write(
+        self, request: GuardedRequest, decision: Decision, fields: Mapping[str, Json]
+    ) -> None:
+        """Writes a decision to the log, if there is one."""
+        ...
 
 
 def reads_output(prepared: PreparedRule) -> bool:
@@ -29,7 +57,7 @@ class GuardedCall:
     """One call of a wrapped function."""
 
     def __init__(
-        self, guard: Guard, arguments: inspect.BoundArguments, input: str, context: str | None
+        self, guard: Decider, arguments: inspect.BoundArguments, input: str, context: str | None
     ) -> None:
         self.guard, self.arguments, self.input, self.context = guard, arguments, input, context
         question = arguments.arguments.get(input)
@@ -79,7 +107,7 @@ def give(decision: Decision | None, fallback: str | None) -> str:
 
 
 def wrap(
-    guard: Guard, *, input: str | None, context: str | None, fallback: str | None
+    guard: Decider, *, input: str | None, context: str | None, fallback: str | None
 ) -> Callable[[Function], Function]:
     """Returns a decorator for plain and for async functions.
 
