@@ -24,6 +24,7 @@ from evals.reports.report import Report
 from evals.reports.result_rows import Result
 from evals.reports.sections import agreement, attacks, provenance, results
 from evals.reports.sections.agreement import Agreed
+from evals.specs.model_families import find_family
 from evals.storage.answer_pages import LISTS, TRACES, name_trace_page
 
 FOLDER = "evaluators"
@@ -102,6 +103,7 @@ def render_evaluator(
         contradicted=[show_disagreement(one, has_page) for one in disagreements],
         wrong=sum(row.fn + row.fp for row in agreed),
         versions=list_used(name, reports),
+        own_family=describe_own_family(name, report),
         read=[
             ToRead(row.dimension, row.failed, f"../../{place}")
             for row in rows
@@ -110,6 +112,20 @@ def render_evaluator(
         ],
         night=locate_page(report),
     )  # fmt: skip
+
+
+def describe_own_family(name: str, report: Report) -> str | None:
+    """Describes how many answers a judge's own family wrote; None where it wrote none."""
+    for row in report[provenance.SECTION].evaluators:
+        family = find_family(row.model)
+        if row.name == name and row.own_family and family:
+            answers = "answer" if row.own_family == 1 else "answers"
+            return (
+                f"{row.own_family:,} {answers} of the night came from a model of its own family, "
+                f"{family}. Judges tend to prefer what their own family writes: trust its verdicts "
+                "on these as far as people's labels agree, or pin a judge of another family."
+            )
+    return None
 
 
 def show_disagreement(found: Disagreement, has_page: HasPage) -> Contradicted:

@@ -12,6 +12,7 @@ from evals.reports.json_form import Count, absent_if
 from evals.reports.section import Day, NightData, Parts, Section
 from evals.reports.sections.alarms import Answering, read_answering
 from evals.specs import Evaluator, classify
+from evals.specs.model_families import find_family
 
 PinClass = Literal["pinned", "floating", "unverifiable"]
 
@@ -49,6 +50,8 @@ class UsedEvaluator:
     """As declared."""
     seed: int | None = absent_if(None, unless="pin")
     """As declared."""
+    own_family: Count = absent_if(0)
+    """Of a judge: answers of the night by a model of its own family, which judges prefer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ def build(facts: Facts, parts: Parts) -> Provenance:
         values[row.value] = values.get(row.value, 0) + row.n
     return Provenance(
         evaluators=tuple(
-            describe_evaluator(evaluator, facts.answering)
+            describe_evaluator(evaluator, facts.answering, fields.get("model", {}))
             for evaluator in sorted(facts.evaluators, key=lambda e: (e.name, e.version))
         ),
         traces={
@@ -122,15 +125,23 @@ def build(facts: Facts, parts: Parts) -> Provenance:
     )
 
 
-def describe_evaluator(evaluator: Evaluator, rows: Iterable[Answering]) -> UsedEvaluator:
-    """Returns an evaluator with its pinned model, the pin's class, and the models that answered."""
+def describe_evaluator(
+    evaluator: Evaluator, rows: Iterable[Answering], models: Mapping[str | None, int]
+) -> UsedEvaluator:
+    """Returns an evaluator with its pinned model, the pin's class, and the models that answered.
+
+    Args:
+        evaluator: the evaluator.
+        rows: which models answered its questions.
+        models: the models that made the traces, with their traces.
+    """
     name, version, kind = evaluator.name, evaluator.version, evaluator.kind
     if evaluator.pin is None:
         return UsedEvaluator(name=name, version=version, kind=kind, model=None)
     promise = classify(evaluator.pin)
     answers = [row for row in rows if row.evaluator == name]
     answers.sort(key=lambda row: (row.model, row.fingerprint or ""))
-    judge = evaluator.judge
+    judge, family = evaluator.judge, find_family(evaluator.pin.model)
     return UsedEvaluator(
         name=name,
         version=version,
@@ -140,6 +151,7 @@ def describe_evaluator(evaluator: Evaluator, rows: Iterable[Answering]) -> UsedE
         answered_by=tuple(AnsweredBy(row.model, row.fingerprint, row.n) for row in answers),
         temperature=judge.temperature if judge else None,
         seed=judge.seed if judge else None,
+        own_family=sum(n for model, n in models.items() if family and find_family(model) == family),
     )
 
 

@@ -139,6 +139,16 @@ def test_an_evaluator_begins_with_how_far_people_agree_with_it() -> None:
     assert "people labelled none" in read_heading(render_evaluator("polite", reports[:1]))
 
 
+def test_a_judge_of_its_own_family_s_answers_is_said_to_be_one() -> None:
+    """The page of a judge counts the answers that a model of its own family wrote."""
+    stamp = {"name": "polite", "version": "0" * 16, "kind": "judge", "model": "gpt-4o-2024-08-06"}
+    traces = {"model": [{"value": "gpt-5-mini", "n": 1234}, {"value": "claude-opus-4", "n": 9}]}
+    origin = {"evaluators": [{**stamp, "own_family": 1234}], "traces": traces, "baseline": []}
+    words = Page(render_evaluator("polite", [bodies.typed(judged(provenance=origin))])).words
+    assert "1,234 answers of the night came from a model of its own family, GPT" in words
+    assert "own family" not in Page(render_evaluator("polite", [bodies.typed(judged())])).words
+
+
 def test_the_cost_of_everything_is_that_of_what_was_judged_times_its_share() -> None:
     """A dollar for a quarter of the answers is four for all, at ten cents a caught failure each."""
     report = bodies.typed(judged())

@@ -13,7 +13,7 @@ from evals.reports.decide.rows import Paid
 from evals.reports.pages.night import render_night
 from evals.reports.report import build_refused_report, load_schema
 from evals.reports.row_counts import Accounting
-from evals.specs import App, Evaluator, Gate
+from evals.specs import App, Evaluator, Gate, ModelPin
 from evals.statistics import wilson_interval
 from orchestration.cli import board
 from tests.evals.reports.chat_nights import (
@@ -200,6 +200,17 @@ def test_an_evaluator_that_met_no_trace_is_shown() -> None:
     )
     row = find_result(build_valid(replace(BASE, evaluators=[planned])), dimension="price")
     assert (row["n"], row["rate"], row["verdict"]) == (0, None, "not measured")
+
+
+def test_answers_by_a_judge_s_own_family_are_counted() -> None:
+    """Traces of any model of the judge's family count, those of others and without a model not."""
+    pin = ModelPin(name="j", model="gpt-4o-2024-08-06", base_url="http://127.0.0.1:1/v1")
+    judge = Evaluator(name="tone", app="chat", dimension="tone", question="?", kind="judge",
+                      check="judge", version="v1", pin=pin)  # fmt: skip
+    models = (("gpt-5-mini", 70), ("openai/o3", 5), ("claude-opus-4", 20), (None, 5))
+    traces = [{"field": "model", "value": name, "n": n} for name, n in models]
+    body = build_valid(replace(BASE, evaluators=[judge], provenance=traces))
+    assert body["provenance"]["evaluators"][0]["own_family"] == 75
 
 
 def test_a_night_of_nothing_reads_well() -> None:
