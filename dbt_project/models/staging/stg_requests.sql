@@ -11,5 +11,7 @@ select
     cast(apologised as boolean) as apologised,
     cast(repeated as boolean) as repeated,
     cast(rephrased as boolean) as rephrased,
-    cast(abandoned as boolean) as abandoned
+    cast(abandoned as boolean) as abandoned,
+    cast(input_language as varchar) as input_language,
+    cast(output_language as varchar) as output_language
 from {{ source('lake', 'requests') }}

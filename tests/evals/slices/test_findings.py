@@ -17,6 +17,7 @@ from evals.slices.traces_table import Scored
 from evals.specs import Catalog, Slice
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import write_parquet
+from evals.topics.night_requests import describe_night
 from tests.evals.slices.sliced_nights import APP, TONIGHT, Change, make_home
 
 PRICE = Scored("price", "shop.price", "v1")
@@ -170,3 +171,21 @@ def test_marts_of_an_older_version_are_searched(tmp_path: Path) -> None:
 def test_an_empty_home_has_no_slices(tmp_path: Path) -> None:
     """Without traces, or without scores, there is nothing to search."""
     assert search(Lake(tmp_path).open()) == SliceSearch()
+
+
+def test_a_language_is_found_and_kept(tmp_path: Path) -> None:
+    """A slice of answers in another language, which no trace names, is found with its line."""
+    german = "Das Paket ist leider noch nicht angekommen, bitte warten Sie noch einen Tag."
+    english = "The parcel has not arrived yet, please wait for one more day and write again."
+
+    def answer(trace: Trace, number: int) -> Trace:
+        return replace(trace, output=german if number % 7 < 2 else english)
+
+    home = make_home(
+        tmp_path, lambda trace: 0.4 if trace.output == german else 0.1, change=answer, traces=1500
+    )
+    describe_night(home, TONIGHT)
+    (found,) = [one for one in search(home).findings if one.p < 0.001]
+    assert [term.name for term in found.terms] == ["output language=de"]
+    (line,) = yaml.safe_load(found.line)
+    assert line["where"] == "output_language = 'de'"

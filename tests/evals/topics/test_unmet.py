@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evals.evaluators.refusals import is_apology, is_refusal
-from evals.topics.sessions import Turn, count_parts, is_rephrasing, judge_session, read_text
+from evals.topics.sessions import PartCounts, Turn, is_rephrasing, judge_session
 
 PAIRS = [
     json.loads(line)
@@ -71,12 +71,14 @@ def test_an_apology_is_found(output: str) -> None:
 def test_rephrasings_are_told_from_other_requests() -> None:
     """On labelled turns in seven languages, written for this test: few are wrong."""
     texts = [pair[key] for pair in PAIRS for key in ("first", "then")]
-    counts = count_parts(texts)
+    counts = PartCounts()
+    for text in texts:
+        counts.add_text(text)
     wrong = [
         pair
         for pair in PAIRS
         if pair["rephrased"]
-        != is_rephrasing(read_text(pair["first"]), read_text(pair["then"]), counts, len(texts))
+        != is_rephrasing(counts.read_text(pair["first"]), counts.read_text(pair["then"]), counts)
     ]
     assert len(wrong) <= len(PAIRS) / 20, wrong
 
@@ -85,7 +87,10 @@ def judge(*turns: tuple[str, bool]) -> list[str]:
     """The ways in which each turn was not met."""
     made = [Turn(str(number), text, failed) for number, (text, failed) in enumerate(turns)]
     texts = [turn.text for turn in made] + ["an order", "the shop", "my bill", "a lamp"]
-    judged = judge_session(made, count_parts(texts), len(texts))
+    counts = PartCounts()
+    for text in texts:
+        counts.add_text(text)
+    judged = judge_session(made, counts)
     return [" ".join(name for name, value in one._asdict().items() if value) for one in judged]
 
 
