@@ -166,14 +166,14 @@ def admit_nights(
     return due
 
 
-def describe_requests(lake: Lake, night: date) -> RequestCounts:
+def describe_requests(lake: Lake, catalog: Catalog, night: date) -> RequestCounts:
     """Assigns a night's requests to topics, and finds those that were not met.
 
     Nights come oldest first: topics are made from a night and those before it.
     """
     from evals.topics import night_requests
 
-    return night_requests.describe_night(lake, night)
+    return night_requests.describe_night(lake, night, catalog.embedding_folder)
 
 
 def score_nights(

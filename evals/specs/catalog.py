@@ -67,6 +67,17 @@ class Retention(Spec):
     traces_days: float = Field(default=180, ge=1, description="traces, and every text about them")
 
 
+class TopicSettings(Spec):
+    """How topics of requests are made."""
+
+    embedding: Path | None = Field(
+        default=None,
+        description="a folder with a static embedding model in model2vec's format, relative to the "
+        "catalog's; needs the extra `andon[embedding]`. Topics that are made from now on compare "
+        "words by its vectors; those there are stay",
+    )
+
+
 ANSWERED = "answered"
 """The dimension that every application has by default."""
 
@@ -132,8 +143,17 @@ class Catalog(Spec):
         default=Anchors(), description="answers that judges are asked about again"
     )
     digest: Digest = Field(default=Digest(), description="who receives a message about each night")
+    topics: TopicSettings = Field(
+        default=TopicSettings(), description="how topics of requests are made"
+    )
     demo: bool = Field(default=False, description="pages show that the data are a demo's")
     title: str = Field(default="", description="for whoever reads the file")
+
+    @property
+    def embedding_folder(self) -> Path | None:
+        """The folder of the embedding model that topics are made with; None without one."""
+        folder = self.topics.embedding
+        return self.root / folder.expanduser() if folder else None
 
     def expectations(self, app: str | None = None) -> tuple[Expectation, ...]:
         """Returns the checks of an application at ingest, or all checks; shipped ones first."""

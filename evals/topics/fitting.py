@@ -17,6 +17,7 @@ from evals.topics.tokens import is_spaceless, list_terms
 from evals.topics.topic_model import SCALE, Group, Projection, TopicModel, quantise
 
 if TYPE_CHECKING:
+    from evals.topics.embedding import Embedding
     from evals.topics.topic_model import Floats
 
 LEAST_TEXTS = 50
@@ -71,7 +72,10 @@ def sample_requests(requests: Iterable[Request]) -> Sample:
 
 
 def fit_topics(
-    sample: Sample, least_members: int = 0, most_share: float = MOST_SHARE
+    sample: Sample,
+    least_members: int = 0,
+    most_share: float = MOST_SHARE,
+    embedding: Embedding | None = None,
 ) -> TopicModel | None:
     """Finds topics in a sample; None where it is too small or falls into none.
 
@@ -79,6 +83,7 @@ def fit_topics(
         sample: the requests.
         least_members: different requests of each topic, if more than `LEAST_MEMBERS`.
         most_share: the share of requests beyond which a term sets none apart.
+        embedding: vectors of words; None: those of the requests themselves.
     """
     if len(sample.terms) < LEAST_TEXTS:
         return None
@@ -87,7 +92,10 @@ def fit_topics(
     if len(weights) < COUNTS[0]:
         return None
     with scikit.run_alone():
-        projection = fit_projection(sample, weights, ignored)
+        if embedding:
+            projection = embed_projection(sample, weights, ignored, embedding)
+        else:
+            projection = fit_projection(sample, weights, ignored)
         places = projection.place_requests(sample.terms)
         groups = find_groups(sample, projection, places)
     groups = tuple(group for group in groups if group.size >= least_members)
@@ -132,11 +140,39 @@ def fit_projection(
                 entries.rows.append(number)
                 entries.columns.append(empty.positions[term])
                 entries.values.append(weight)
-    least, most = COMPONENTS
-    count = min(most, max(least, 8 + len(sample.terms) // 200), len(weights) - 1)
+    count = min(count_components(sample), len(weights) - 1)
     shape = (len(sample.terms), len(weights))
     components = quantise(scikit.find_components(entries, shape, count))
     return Projection(weights, unknown, components, ignored)
+
+
+def count_components(sample: Sample) -> int:
+    """Returns how many components the requests of a sample have."""
+    least, most = COMPONENTS
+    return min(most, max(least, 8 + len(sample.terms) // 200))
+
+
+def embed_projection(
+    sample: Sample, weights: dict[str, float], ignored: frozenset[str], embedding: Embedding
+) -> Projection:
+    """Finds the components in the vectors of words: those in which the requests differ most.
+
+    Words of the embedding's vocabulary that are near a term get coordinates too, so that a request
+    in other words has a place.
+    """
+    import numpy as np
+
+    unknown = weigh_term(0, len(sample.terms))
+    near = [word for word in embedding.list_near_words(list(weights)) if word not in ignored]
+    every = {**weights, **dict.fromkeys(near, unknown)}
+    vectors = embedding.embed_words(list(every))
+    common = vectors[: len(weights)].mean(axis=0)
+    vectors = np.where(np.any(vectors != 0, axis=1)[:, None], vectors - common, 0.0)
+    whole = Projection(every, unknown, quantise(vectors), ignored, frozenset(near))
+    places = whole.place_requests(sample.terms)
+    count = min(count_components(sample), *places.shape)
+    axes = scikit.find_axes(places, count)
+    return Projection(every, unknown, quantise(vectors @ axes), ignored, frozenset(near))
 
 
 def find_groups(sample: Sample, projection: Projection, places: Floats) -> tuple[Group, ...]:
@@ -209,7 +245,7 @@ def count_texts(projection: Projection, texts: Iterable[Sequence[str]]) -> Count
     """Counts the texts that have each weighed term."""
     counts: Counter[str] = Counter()
     for terms in texts:
-        counts.update(set(terms).intersection(projection.weights))
+        counts.update(set(terms).intersection(projection.weights) - projection.near)
     return counts
 
 

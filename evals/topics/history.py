@@ -41,7 +41,10 @@ def load_model(stored: StoredModel) -> LoadedModel:
     shape = (len(stored.terms), stored.width)
     components = np.frombuffer(stored.components, dtype="<i2").reshape(shape)
     weights = dict(zip(stored.terms, stored.weights, strict=True))
-    projection = Projection(weights, stored.unknown, components, frozenset(stored.ignored))
+    near = frozenset(stored.terms[len(stored.terms) - stored.near :])
+    projection = Projection(
+        weights, stored.unknown, components, frozenset(stored.ignored), near, stored.coverage
+    )
     groups = tuple(Group((), row.size, row.centre, row.least) for row in stored.groups)
     since = stored.made if stored.number > 1 else None
     topics = tuple(Topic(row.id, row.label, since) for row in stored.groups)
@@ -78,6 +81,8 @@ def store_model(
         width=int(projection.components.shape[1]),
         components=projection.components.astype("<i2").tobytes(),
         groups=tuple(groups),
+        near=len(projection.near),
+        coverage=projection.coverage,
     )
 
 
@@ -122,5 +127,6 @@ def assign_topics(models: Sequence[LoadedModel], texts: Sequence[str]) -> list[T
 
 
 def collect_terms(stored: Sequence[StoredModel]) -> Mapping[str, float]:
-    """Returns the terms that models have, function words included."""
-    return {term: 0.0 for model in stored for term in (*model.terms, *model.ignored)}
+    """Returns the terms of the requests that models were made from, function words included."""
+    own = ((*model.terms[: len(model.terms) - model.near], *model.ignored) for model in stored)
+    return {term: 0.0 for terms in own for term in terms}

@@ -11,14 +11,17 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals.evaluators.refusals import is_apology, is_refusal
 from evals.storage.documents.topic_models import StoredModel, read_models, write_model
 from evals.storage.lake import Lake
 from evals.storage.tables import RequestRow
+from evals.topics.embedding import load_embedding
 from evals.topics.fitting import (
     LEAST_TEXTS,
+    MOST_SHARE,
     MOST_TEXTS,
     Request,
     Sample,
@@ -89,8 +92,14 @@ class Window(NamedTuple):
     """All requests of those nights that were looked at, in topics and not."""
 
 
-def describe_night(lake: Lake, night: date) -> RequestCounts:
-    """Writes the rows of a night's requests, and the models that are made for it."""
+def describe_night(lake: Lake, night: date, embedding: Path | None = None) -> RequestCounts:
+    """Writes the rows of a night's requests, and the models that are made for it.
+
+    Args:
+        lake: the home.
+        night: the night.
+        embedding: the folder of a static embedding model that topics are made with; None: of none.
+    """
     with lake.lock("topics"):
         before = read_assigned(lake, night)
         traces = count_traces(lake, night)
@@ -98,7 +107,8 @@ def describe_night(lake: Lake, night: date) -> RequestCounts:
         with lake.open_writer(TABLE, night, "data") as writer:
             for app in sorted(traces):
                 was = before.get(app, NEVER)
-                for row in describe_app(lake, night, app, was, is_new=was.rows != traces[app]):
+                is_new = was.rows != traces[app]
+                for row in describe_app(lake, night, app, was, embedding, is_new=is_new):
                     writer.add(row)
                     counts["in_topics"] += row.topic_id is not None
                     counts["unmet"] += is_unmet(row)
@@ -111,7 +121,7 @@ def is_unmet(row: RequestRow) -> bool:
 
 
 def describe_app(
-    lake: Lake, night: date, app: str, was: Assigned, *, is_new: bool
+    lake: Lake, night: date, app: str, was: Assigned, embedding: Path | None, *, is_new: bool
 ) -> Iterator[RequestRow]:
     """Yields the rows of an application's requests.
 
@@ -120,12 +130,13 @@ def describe_app(
         night: the night.
         app: the application.
         was: how the night was assigned before.
+        embedding: the folder of an embedding model.
         is_new: whether its traces are others than those assigned before: then a model may be made.
     """
     stored = read_models(lake, app)
     models, gap = select_models(stored, night, was.models), was.gap or "few"
     if is_new and not was.models and is_newest(lake, stored, night):
-        made, gap = make_model(lake, night, app, models)
+        made, gap = make_model(lake, night, app, models, embedding)
         models = [*models, made] if made else models
     loaded = [load_model(model) for model in models]
     outcomes, described = judge_sessions(lake, night, app), read_languages(lake, night, app)
@@ -203,7 +214,7 @@ def is_newest(lake: Lake, stored: Sequence[StoredModel], night: date) -> bool:
 
 
 def make_model(
-    lake: Lake, night: date, app: str, before: Sequence[StoredModel]
+    lake: Lake, night: date, app: str, before: Sequence[StoredModel], embedding: Path | None
 ) -> tuple[StoredModel | None, str]:
     """Makes a model for a night, if its requests call for one.
 
@@ -218,7 +229,9 @@ def make_model(
     if before and not has_new_term(sample, before, least):
         return None, "unlike"
     # what is left over may all be about one new thing, whose terms then are in all of it
-    model = fit_topics(sample, least, 1.0) if before else fit_topics(sample)
+    vectors = load_embedding(embedding) if embedding else None
+    share = 1.0 if before else MOST_SHARE
+    model = fit_topics(sample, least, share, vectors)
     if model is None:
         return None, "unlike"
     made = store_model(app, model, before, night, window.nights, len(sample.terms))

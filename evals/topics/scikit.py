@@ -39,6 +39,12 @@ def find_components(entries: Entries, shape: tuple[int, int], count: int) -> Flo
     return decomposition.TruncatedSVD(count, random_state=SEED).fit(matrix).components_.T
 
 
+def find_axes(places: Floats, count: int) -> Floats:
+    """Returns the directions in which places differ most by truncated SVD, one a column."""
+    decomposition: Any = importlib.import_module("sklearn.decomposition")
+    return decomposition.TruncatedSVD(count, random_state=SEED).fit(places).components_.T
+
+
 def cluster_places(places: Floats, count: int) -> Integers:
     """Returns the cluster of each place, by k-means."""
     cluster: Any = importlib.import_module("sklearn.cluster")

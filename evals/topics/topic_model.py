@@ -26,8 +26,8 @@ SCALE = 10_000
 """Coordinates are stored as whole numbers of this part of one."""
 BATCH = 1024
 """Requests whose coordinates are in memory at a time."""
-LEAST_COVERAGE = 0.25
-"""The share of a request's squared weight that known terms must have."""
+LEAST_COVERAGE = 0.15
+"""The share of a request's squared weight that known terms must have, in new models."""
 
 
 class Group(NamedTuple):
@@ -66,6 +66,10 @@ class Projection:
     """One row a term, in parts of `SCALE`."""
     ignored: frozenset[str] = frozenset()
     """Function words, which have no weight."""
+    near: frozenset[str] = frozenset()
+    """Of the terms, words of an embedding's vocabulary, which need not be in any request."""
+    coverage: float = LEAST_COVERAGE
+    """The share of a request's squared weight that known terms must have."""
 
     @cached_property
     def positions(self) -> dict[str, int]:
@@ -93,7 +97,7 @@ class Projection:
         for number, terms in enumerate(texts):
             weighed = self.weigh_text(terms)
             known = {self.positions[t]: w for t, w in weighed.items() if t in self.positions}
-            if math.fsum(w * w for w in known.values()) >= LEAST_COVERAGE:
+            if math.fsum(w * w for w in known.values()) >= self.coverage:
                 placed.append(number)
                 starts.append(len(rows))
                 rows += known

@@ -44,7 +44,8 @@ def build_requests(deployment: Deployment) -> dg.AssetsDefinition:
         lake = settings.open_lake()
         shown: dict[date, Metadata] = {}
         for night in iterate_nights("describing requests", list_run_nights(context)):
-            shown[night] = {**pipeline.describe_requests(lake, night)._asdict()}
+            counts = pipeline.describe_requests(lake, deployment.catalog, night)
+            shown[night] = {**counts._asdict()}
         show_nights(context, shown)
 
     return requests

@@ -24,7 +24,13 @@ from evals.reports.decide.labelling import (
     measure_labelling,
     widen_difference,
 )
-from evals.reports.decide.mixes import MixShift, measure_mix, standardise, tally_strata
+from evals.reports.decide.mixes import (
+    MixShift,
+    list_new_strata,
+    measure_mix,
+    standardise,
+    tally_strata,
+)
 from evals.reports.decide.rates import (
     count_row,
     count_scored,
@@ -289,11 +295,11 @@ def find_mix(
     if not before.n or not rate.n or row.slice != "all":
         return None
     before_identity = history[0].identity if history else row.identity
-    nights = {past.date for past in history}
+    nights = {past.date for past in history if past.date}
+    past = [one for one in night.strata if one.identity == before_identity and one.date in nights]
+    new = list_new_strata(past, nights)
     sides = [
-        tally_strata(
-            one for one in night.strata if one.identity == before_identity and one.date in nights
-        ),
+        tally_strata(one for one in past if one.stratum not in new),
         tally_strata(
             one for one in night.strata if one.identity == row.identity and one.date == night.date
         ),

@@ -6,7 +6,7 @@ Strata are made by dbt (`int_trace_strata`); which verdict a rate gets is decide
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from types import MappingProxyType
@@ -58,6 +58,16 @@ def tally_strata(rows: Iterable[StratumCount]) -> Values:
         cell = Cell(row.passed + row.failed, row.weight, row.weight_squares, row.weight_passed)
         strata[row.stratum] = strata.get(row.stratum, NONE) | cell
     return strata
+
+
+def list_new_strata(rows: Sequence[StratumCount], nights: Collection[date]) -> set[str]:
+    """Lists the strata that the first half of some nights did not have: they are new yet.
+
+    A new tariff whose answers fail would otherwise be a mere change of the mix from its second
+    night on.
+    """
+    early = sorted(nights)[: math.ceil(len(nights) / 2)]
+    return {one.stratum for one in rows} - {one.stratum for one in rows if one.date in early}
 
 
 def measure_mix(before: Values, after: Values, ratios: tuple[float, float]) -> MixShift | None:

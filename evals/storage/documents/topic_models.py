@@ -48,6 +48,10 @@ class StoredModel(NamedTuple):
     components: bytes
     """Whole numbers of 16 bits, least byte first, a row for each term."""
     groups: tuple[StoredGroup, ...]
+    near: int = 0
+    """The last terms that are words of an embedding's vocabulary, this many."""
+    coverage: float = 0.25
+    """The share of a request's squared weight that known terms must have."""
 
 
 def name_model(app: str, number: int) -> str:
@@ -103,6 +107,8 @@ def parse_model(row: Mapping[str, Any]) -> StoredModel:
             )
             for group in row["groups"]
         ),
+        near=row.get("near", 0),
+        coverage=row.get("coverage", 0.25),
     )
     expected = 2 * model.width * len(model.terms)
     widths = {len(group.centre) for group in model.groups}

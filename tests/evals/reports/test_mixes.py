@@ -111,3 +111,22 @@ def test_offsets_of_past_nights_never_change() -> None:
     early, late = compute_offsets(rows[:40]), compute_offsets(rows)
     assert early == {key: late[key] for key in early}
     assert late[("d", "e", "v"), nights[-1]] < -0.03
+
+
+def test_a_stratum_of_a_few_nights_is_new_yet() -> None:
+    """A new tariff that fails is no change of the mix on its second night either."""
+    nights = [
+        make_night(TONIGHT - timedelta(days=day), (EASY, 760, 40), (HARD, 180, 20))
+        for day in range(2, 9)
+    ]
+    new = ("tariff=new", 90, 210)
+    nights += [
+        make_night(TONIGHT - timedelta(days=day), (EASY, 570, 30), (HARD, 90, 10), new)
+        for day in (1, 0)
+    ]
+    rows = [row for strata, _ in nights for row in strata]
+    rates = [rate for _, rate in nights]
+    night = replace(BASE, rates=rates[-1:], history=rates[1:-1], strata=rows, is_third=False)
+    row = find_result(build_valid(night), slice="all")
+    assert row["change"] < -0.12
+    assert "the traffic changed, not the answers" not in row["reason"]
