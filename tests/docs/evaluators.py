@@ -23,6 +23,14 @@ The examples below are run by the tests: the first trace passes, the second fail
 answers read at most what is named under *reads*; one that reads `output` skips a request that was \
 not answered. **Weak** marks a check whose verdict says little by itself: measure it against \
 labels before it gates a night.
+
+A comparison of attributes has precision, recall and F1 of each attribute, of all together and \
+their mean in the report's section `extraction`, with intervals clustered by session \
+([measured.md](measured.md)); `abstention` has both kinds of error there: questions with an answer \
+that were not answered, and questions without one that were. Give an abstention set as many of one \
+sort as of the other, since an application that always answers passes every question that has an \
+answer. A gold set has a version, the digest of its rows, in `results[].gold.version`; where it \
+was edited before a rate changed, the report names `gold` as a cause.
 """
 TEXT_CHECKS = "text_checks"
 WITHOUT_EXAMPLES = "moderation"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from evals.reports.pages.night import render_night
 from evals.reports.pages.night_markdown import list_parts
 from evals.reports.section import Parts
 from evals.reports.sections import extraction
 from evals.reports.sections.extraction import Extraction
 from evals.statistics.ratios import FIGURES
+from tests.evals.reports.chat_nights import BASE
+from tests.evals.reports.night_rows import report_of
 
 NONE = {f"{name}{end}": None for name in FIGURES for end in ("", "_low", "_high")}
 
@@ -74,3 +78,15 @@ def test_an_abstention_set_shows_both_errors(built: tuple[Extraction, ...]) -> N
     )
     assert lines[1].startswith("- `facts`, micro: F1 81")
     assert len(lines) == 5
+
+
+def test_the_page_shows_the_whole_its_parts_and_both_errors() -> None:
+    """Micro, macro and each attribute in one table, abstention in another; names are no markup."""
+    rows = [*ROWS, build_row("part", "<b>bold</b>"), ABSTAINED]
+    page = render_night(report_of(replace(BASE, parts=rows)), history=[])
+    assert "Compared with gold, value by value" in page
+    assert "<bdi>facts</bdi>, micro" in page
+    assert "<bdi>facts</bdi>, macro" in page
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page
+    assert "Answered, and rightly not answered" in page
+    assert "Compared with gold" not in render_night(report_of(BASE), history=[])
