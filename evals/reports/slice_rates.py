@@ -25,6 +25,16 @@ RateKey = tuple[str, str]
 """Dimension and evaluator."""
 
 
+class Together(NamedTuple):
+    """A slice over several nights with one evaluator version, beside the rest of those nights."""
+
+    nights: int
+    part: Proportion
+    rest: Proportion
+    """Each night's rest counts as often as the slice has answers in it."""
+    difference: Difference
+
+
 class Beside(NamedTuple):
     """A row of a slice beside all other answers of the night."""
 
@@ -35,13 +45,20 @@ class Beside(NamedTuple):
     """All others; None where there are none, or where rates are weighted."""
     difference: Difference | None
     """The slice minus the rest."""
-    p: float
-    """Adjusted for the slice's other rows that decide (Holm); 1 of a row that does not."""
+    together: Together | None = None
+    """The same over the nights at hand; None of a single one."""
+    p: float = 1.0
+    """Adjusted for all rows of all slices that decide (Holm); 1 of a row that does not."""
+
+    @property
+    def compared(self) -> Difference | None:
+        """The difference that counts: of the nights together where there are several."""
+        return self.together.difference if self.together else self.difference
 
     @property
     def is_worse(self) -> bool:
         """Whether it passes less than the rest, beyond chance."""
-        return self.difference is not None and self.difference.change < 0 and self.p < WORSE
+        return self.compared is not None and self.compared.change < 0 and self.p < WORSE
 
     @property
     def rest_interval(self) -> Interval | None:
@@ -79,14 +96,28 @@ class SliceNights:
             if (whole := self.get_row(place, "all", key)) and row.scored
         ]
         compared = [compare_rows(row, whole) for row, whole in pairs]
-        deciding = [
-            at
-            for at, one in enumerate(compared)
-            if one.whole.decides and one.difference is not None
-        ]
-        adjusted = holm([one.p for one in (compared[at] for at in deciding)])
-        by_place = dict(zip(deciding, adjusted, strict=True))
-        return [one._replace(p=by_place.get(at, 1.0)) for at, one in enumerate(compared)]
+        return [one._replace(together=self.pool_nights(name, one)) for one in compared]
+
+    def pool_nights(self, name: str, one: Beside) -> Together | None:
+        """Adds up the nights of a slice that have a rest and the same evaluator version."""
+        nights = [
+            (measure_row(row), before.rest)
+            for place in range(len(self.reports))
+            if (row := self.get_row(place, name, one.row.key)) and row.scored
+            and row.evaluator_version == one.row.evaluator_version
+            and (whole := self.get_row(place, "all", one.row.key))
+            and (before := compare_rows(row, whole)).rest
+        ]  # fmt: skip
+        pairs = [(part, rest) for part, rest in nights if rest]
+        if len(pairs) < 2:
+            return None
+        part = Proportion(
+            sum(own.passed for own, _ in pairs),
+            sum(own.n for own, _ in pairs),
+            sum(own.size for own, _ in pairs),
+        )
+        rest = weigh_rest(pairs)
+        return Together(len(pairs), part, rest, compare_rates(rest, part))
 
     def find_below(self, name: str, key: RateKey, last: int) -> date | None:
         """Finds the night since which a slice passed less than the rest on each of its nights."""
@@ -114,10 +145,44 @@ def compare_rows(row: Result, whole: Result) -> Beside:
     """Compares a row of a slice with the rest, without an adjustment."""
     part, every = measure_row(row), measure_row(whole)
     if row.weighted or whole.weighted or whole.scored <= row.scored:
-        return Beside(row, whole, None, None, 1.0)
+        return Beside(row, whole, None, None)
     rest = every.subtract(part)
-    difference = compare_rates(rest, part)
-    return Beside(row, whole, rest, difference, difference.p)
+    return Beside(row, whole, rest, compare_rates(rest, part))
+
+
+def weigh_rest(pairs: Sequence[tuple[Proportion, Proportion]]) -> Proportion:
+    """Weighs each night's rest by the answers of the slice in it, so that nights do not confound.
+
+    Args:
+        pairs: the slice and the rest of each night.
+    """
+    total = sum(part.n for part, _ in pairs)
+    rate = sum(part.n * rest.rate for part, rest in pairs) / total
+    variance = sum(
+        (part.n / total) ** 2 * (smooth := (rest.passed + 1) / (rest.n + 2)) * (1 - smooth)
+        / rest.size
+        for part, rest in pairs
+    )  # fmt: skip
+    near = (rate * total + 1) / (total + 2)
+    n = sum(rest.n for _, rest in pairs)
+    size = min(float(n), near * (1 - near) / variance)
+    return Proportion(rate * n, n, size)
+
+
+def adjust_rows(slices: Sequence[Sequence[Beside]]) -> list[list[Beside]]:
+    """Adjusts the p of every row that decides for all rows of all slices (Holm)."""
+    deciding = [
+        (at, place)
+        for at, rows in enumerate(slices)
+        for place, one in enumerate(rows)
+        if one.whole.decides and one.compared
+    ]
+    ps = [compared.p for at, place in deciding if (compared := slices[at][place].compared)]
+    adjusted = dict(zip(deciding, holm(ps), strict=True))
+    return [
+        [one._replace(p=adjusted.get((at, place), 1.0)) for place, one in enumerate(rows)]
+        for at, rows in enumerate(slices)
+    ]
 
 
 def measure_row(row: Result) -> Proportion:

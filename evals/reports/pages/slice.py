@@ -31,7 +31,7 @@ from evals.reports.report import Report
 from evals.reports.sections import settings
 from evals.reports.sections.examples import Example
 from evals.reports.sections.settings import SliceSettings
-from evals.reports.slice_rates import Beside, Confirmed, SliceNights
+from evals.reports.slice_rates import Beside, Confirmed, SliceNights, adjust_rows
 from evals.storage.answer_pages import LISTS
 from evals.storage.report_files import PAGE
 
@@ -66,7 +66,7 @@ class Shown(NamedTuple):
     @property
     def is_comparable(self) -> bool:
         """Whether a rate that decides has a rest to compare with."""
-        return any(one.difference and one.whole.decides for one in self.beside)
+        return any(one.compared and one.whole.decides for one in self.beside)
 
     @property
     def size(self) -> int:
@@ -79,16 +79,6 @@ class Read(NamedTuple):
 
     example: Example
     href: str | None
-
-
-class Pooled(NamedTuple):
-    """The answers of several nights with one evaluator version."""
-
-    nights: int
-    passed: int
-    n: int
-    rest_passed: int
-    rest_n: int
 
 
 def locate_slices(app: str) -> str | None:
@@ -117,6 +107,8 @@ def list_shown(nights: SliceNights, confirmed: Mapping[str, Sequence[Confirmed]]
         place = max(places.get(name, 0), last[found[0].report.date] if found else 0)
         if href := locate_slice(app, name):
             shown.append(Shown(name, href, place, nights.compare_slice(place, name), found))
+    rows = adjust_rows([one.beside for one in shown])
+    shown = [one._replace(beside=own) for one, own in zip(shown, rows, strict=True)]
     shown.sort(key=lambda one: (-one.place, not one.worse, not one.confirmed, -one.size, one.name))
     return shown[:MOST]
 
@@ -142,7 +134,6 @@ def render_slice(shown: Shown, nights: SliceNights, has_page: HasPage) -> str:
         beside=own,
         axis=make_axis(own),
         since=list_since(shown, nights, own),
-        pooled={one.row.key: pool_nights(shown.name, one, nights) for one in own},
         charts=[(one, draw_nights(shown.name, one, nights)) for one in own],
         found=[(one, draw_slice_trend(one.row, FOUND_SIZE)) for one in shown.confirmed],
         terms=next((one.row for one in shown.confirmed if one.row.terms), None),
@@ -193,18 +184,27 @@ def describe_slice(shown: Shown, report: Report) -> str:
         )
     if worse := shown.worse:
         parts = [f"{one.row.dimension} ({describe_pair(one)})" for one in worse[:NAMED]]
-        return f"{shown.name} passes less than the rest on {join_names(parts)} on {at}."
-    compared = [one for one in shown.beside if one.difference and one.whole.decides]
+        return f"{shown.name} passes less than the rest on {join_names(parts)}, to {at}."
+    compared = [one for one in shown.beside if one.compared and one.whole.decides]
     if not compared:
         if any(one.row.weighted for one in shown.beside):
             return f"{shown.name} was sampled unlike the rest on {at}, so it is shown by itself."
         return f"Every answer of {at} is in {shown.name}, so there is no rest to compare it with."
     asked = f" on any of {count_in_words(len(compared))} questions" if len(compared) > 1 else ""
-    return f"{shown.name} does no worse than the rest{asked} beyond chance on {at}."
+    nights = max((one.together.nights for one in compared if one.together), default=1)
+    when = f"in {count_in_words(nights)} nights to {at}" if nights > 1 else f"on {at}"
+    return f"{shown.name} does no worse than the rest{asked} beyond chance {when}."
 
 
 def describe_pair(one: Beside) -> str:
     """Describes a slice's rate and that of the rest."""
+    if one.together:
+        part, rest = one.together.part, one.together.rest
+        nights = count_in_words(one.together.nights)
+        return (
+            f"{format_percent(part.rate, *part.interval())} of {part.n:,} answers in {nights} "
+            f"nights, all others {format_percent(rest.rate, *rest.interval())}"
+        )
     rest = one.rest.rate if one.rest else None
     return f"{format_percent(one.row.rate)}, all others {format_percent(rest)}"
 
@@ -216,11 +216,11 @@ def describe_slices(shown: Sequence[Shown], report: Report) -> str:
     if not shown:
         return f"No slice had an answer on {at}."
     if not names:
-        return f"No slice does worse than the rest beyond chance on {at}."
+        return f"No slice does worse than the rest beyond chance, to {at}."
     if len(names) <= NAMED:
         verb = "does" if len(names) == 1 else "do"
-        return f"{join_names(names)} {verb} worse than the rest beyond chance on {at}."
-    return f"{len(names)} of {len(shown)} slices do worse than the rest beyond chance on {at}."
+        return f"{join_names(names)} {verb} worse than the rest beyond chance, to {at}."
+    return f"{len(names)} of {len(shown)} slices do worse than the rest beyond chance, to {at}."
 
 
 def find_definition(report: Report, name: str) -> SliceSettings | None:
@@ -246,20 +246,6 @@ def list_since(
         else None
         for one in rows
     }
-
-
-def pool_nights(name: str, one: Beside, nights: SliceNights) -> Pooled:
-    """Adds up the nights at hand that have the same evaluator version."""
-    pairs = [
-        (row, whole)
-        for place in range(len(nights.reports))
-        if (row := nights.get_row(place, name, one.row.key))
-        and (whole := nights.get_row(place, "all", one.row.key))
-        and row.evaluator_version == one.row.evaluator_version
-    ]
-    passed, n = sum(row.passed for row, _ in pairs), sum(row.scored for row, _ in pairs)
-    every = sum(whole.passed for _, whole in pairs), sum(whole.scored for _, whole in pairs)
-    return Pooled(len(pairs), passed, n, every[0] - passed, every[1] - n)
 
 
 def draw_nights(name: str, one: Beside, nights: SliceNights) -> Trend:

@@ -106,7 +106,7 @@ def test_a_night_has_at_most_200_lines(count: int) -> None:
     text = render_markdown(make_night(lambda i: f"name-{i}", count))
     assert len(text.splitlines()) <= LONGEST
     if count == 500:
-        assert "477 more: `andon report show --app shop --date 2026-10-08 --json`" in text
+        assert "487 more: `andon report show --app shop --date 2026-10-08 --json`" in text
         assert "482 more: `andon incident list`" in text
 
 
