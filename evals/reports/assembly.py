@@ -21,6 +21,7 @@ from evals.reports.night_data import StoredNight, find_baseline_versions
 from evals.reports.report import Report, build_refused_report, build_report
 from evals.reports.section import Parts
 from evals.reports.sections import incidents
+from evals.reports.sections.incidents import Incidents
 from evals.reports.versions import NightVersion, list_versions
 from evals.runs import night_locks
 from evals.specs import Catalog
@@ -151,6 +152,7 @@ def mark_reported(
     seen = night_locks.digest_inputs(lake, catalog, night)
     if not night_state.is_admission_current(lake, night):
         seen = ""  # rows came since: it is due again
+    rates = digest_rates(lake, catalog, night)
     night_state.update_state(
         lake,
         night,
@@ -158,7 +160,9 @@ def mark_reported(
         provisional={**select_waiting(state.provisional, waiting), **open_until},
         waiting=tuple(sorted(waiting)),
         seen=seen,
-        rates=digest_rates(lake, catalog, night),
+        rates=rates.every,
+        app_rates=rates.by_app,
+        app_histories=night_state.digest_app_histories(lake, night),
         history=night_state.digest_histories(lake).get(night),
         open=has_retryable_errors(lake, night, waiting),
         failed=night_locks.find_failed_judges(lake, catalog, night),
@@ -166,8 +170,15 @@ def mark_reported(
     )
 
 
-def digest_rates(lake: Lake, catalog: Catalog, night: date) -> str:
-    """Returns a digest of a night's rates that series are made of, and of its anchors."""
+class RateDigests(NamedTuple):
+    """Digests of a night's rates that series are made of, and of its anchors."""
+
+    every: str
+    by_app: dict[str, str]
+
+
+def digest_rates(lake: Lake, catalog: Catalog, night: date) -> RateDigests:
+    """Returns digests of a night's rates, of all applications and of each."""
     declared = {
         (app.app, one.dimension, name)
         for app in catalog.apps.values()
@@ -176,38 +187,16 @@ def digest_rates(lake: Lake, catalog: Catalog, night: date) -> str:
     }
     names = ("all", *sorted({name for _, _, name in declared}))
     rows = read_rates_of(lake, [night], names)
-    series = [
-        f"{row['app']} {rate!r}"
-        for row, rate in zip(rows, read_rows(Rate, rows), strict=True)
-        if not is_recorded(rate.kind)
-        and (rate.slice == "all" or (row["app"], rate.dimension, rate.slice) in declared)
-    ]
-    anchors = [
-        f"{row.app} {row!r}"
-        for file in list_locked_files(lake, "anchors", [night])
-        for row in lake.read_file("anchors", file)
-    ]
-    return digest(sorted([*series, *anchors]))
-
-
-def renew_dependent_reports(lake: Lake, catalog: Catalog, now: datetime) -> list[date]:
-    """Reports nights anew whose incidents depend on an earlier night that changed; asks nothing.
-
-    Nights that are due anyway are left to their run.
-
-    Returns:
-        The nights.
-    """
-    renewed = list[date]()
-    for night, before in night_state.digest_histories(lake).items():
-        state = night_state.read_intact_state(lake, night)
-        if state.history in (None, before):
-            continue
-        if night_locks.explain_pending(lake, catalog, night) is None:
-            stamp = {"run_id": "renewed", "reported_at": now.isoformat()}
-            write_night_reports(lake, catalog, night, stamp)
-            renewed.append(night)
-    return renewed
+    series: dict[str, list[str]] = {}
+    for row, rate in zip(rows, read_rows(Rate, rows), strict=True):
+        own = (row["app"], rate.dimension, rate.slice)
+        if not is_recorded(rate.kind) and (rate.slice == "all" or own in declared):
+            series.setdefault(row["app"], []).append(f"{row['app']} {rate!r}")
+    for file in list_locked_files(lake, "anchors", [night]):
+        for row in lake.read_file("anchors", file):
+            series.setdefault(row.app, []).append(f"{row.app} {row!r}")
+    every = sorted(text for texts in series.values() for text in texts)
+    return RateDigests(digest(every), {app: digest(sorted(own)) for app, own in series.items()})
 
 
 def select_waiting(entries: Mapping[str, str], waiting: Collection[str]) -> dict[str, str]:
@@ -219,17 +208,22 @@ def build_app_report(
     lake: Lake, catalog: Catalog, night: date, app: str, account: Account
 ) -> Report:
     """Builds one application's report of a night."""
-    spec = catalog.app(app)
-    data = StoredNight(lake, catalog, night, spec, account)
+    data = StoredNight(lake, catalog, night, catalog.app(app), account)
     if reason := account.get("refused"):
         return build_refused_report(data, reason)
-    evaluators = night_locks.lock_evaluators(lake, catalog, night, app)
+    data, found = find_incidents(data)
+    return build_report(data, Parts().replace_part(incidents.SECTION, found))
+
+
+def find_incidents(data: StoredNight) -> tuple[StoredNight, Incidents]:
+    """Finds an application's incidents, and the evaluators and the baseline of its night."""
+    lake, app = data.lake, data.app
+    evaluators = night_locks.lock_evaluators(lake, data.catalog, data.date, app.app)
     data = replace(data, evaluators=evaluators)
     found = incidents.build(incidents.collect(data), Parts())
-    first = min((row.first for row in found.list_open()), default=night)
-    versions = find_baseline_versions(lake, spec, first)  # the nights before what is open
-    parts = Parts().replace_part(incidents.SECTION, found)
-    return build_report(replace(data, baseline=versions), parts)
+    first = min((row.first for row in found.list_open()), default=data.date)
+    versions = find_baseline_versions(lake, app, first)  # the nights before what is open
+    return replace(data, baseline=versions), found
 
 
 def has_retryable_errors(lake: Lake, night: date, waiting: Collection[str] = ()) -> bool:

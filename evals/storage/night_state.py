@@ -20,6 +20,8 @@ from evals.storage.errors import DamagedFileError
 from evals.storage.lake import Lake
 
 DAY = timedelta(days=1)
+RECENT_RATES, RECENT_REPORTS = timedelta(days=28), timedelta(days=14)
+"""How far back the sections of a report read, other than the incidents and the baseline."""
 FOLDER = "nights"
 
 
@@ -60,6 +62,10 @@ class NightState:
     """A digest of the rates that the incidents of later nights depend on; None: not known."""
     history: str | None = None
     """A digest of the rates of the nights before, as its report read them; None: not known."""
+    app_rates: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The same as `rates`, of each application alone."""
+    app_histories: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    """What the report of each application depends on of the nights before: an `AppHistory`."""
     open: bool = False
     """Whether some calls failed and can be repeated."""
     awaits: int = 0
@@ -89,6 +95,8 @@ class NightChanges(TypedDict, total=False):
     seen: str | None
     rates: str | None
     history: str | None
+    app_rates: Mapping[str, str]
+    app_histories: Mapping[str, tuple[str, str]]
     open: bool
     awaits: int
     out: tuple[str, ...]
@@ -100,7 +108,9 @@ class NightChanges(TypedDict, total=False):
 
 STORED_NAMES = {name: "door" if name == "staged" else name for name in NightState.__annotations__}
 """The name in the document of each field."""
-MAPPINGS = frozenset({"apps", "evaluators", "samples", "reports", "provisional"})
+MAPPINGS = frozenset(
+    {"apps", "evaluators", "samples", "reports", "provisional", "app_rates", "app_histories"}
+)
 TUPLES = frozenset({"out", "on_time", "waiting"})
 
 
@@ -173,6 +183,36 @@ def digest_histories(lake: Lake) -> dict[date, str]:
         if rates := read_intact_state(lake, night).rates:
             so_far = digest([so_far, night.isoformat(), rates])
     return histories
+
+
+class AppHistory(NamedTuple):
+    """What an application's report depends on of the nights before, as digests."""
+
+    whole: str
+    """Of all their rates."""
+    recent: str
+    """Of the rates and the reports of the last weeks."""
+
+
+def digest_app_histories(lake: Lake, night: date) -> dict[str, AppHistory]:
+    """Returns what the reports of a night depend on of the nights before, by application."""
+    nights = [day for day in list_stored_nights(lake) if day < night]
+    before = {day: read_intact_state(lake, day) for day in nights}
+    return {
+        app: digest_app_history(app, night, before) for app in read_intact_state(lake, night).apps
+    }
+
+
+def digest_app_history(app: str, night: date, before: Mapping[date, NightState]) -> AppHistory:
+    """Returns what an application's report of a night depends on of the nights before."""
+    rates = {day: state.app_rates[app] for day, state in before.items() if app in state.app_rates}
+    reports = {day: state.reports[app] for day, state in before.items() if app in state.reports}
+    recent = [
+        [[f"{day}", text] for day, text in texts.items() if night - day <= reach]
+        for texts, reach in ((rates, RECENT_RATES), (reports, RECENT_REPORTS))
+    ]
+    whole: list[JsonLike] = [[f"{day}", text] for day, text in rates.items()]
+    return AppHistory(digest(whole), digest(recent))
 
 
 def find_provisional_until(lake: Lake, night: date, app: str, now: datetime) -> str | None:

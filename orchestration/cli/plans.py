@@ -6,7 +6,7 @@ A plan is computed in `evals.runs.plan` and drawn in `board`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -85,6 +85,7 @@ def print_plan(
 ) -> None:
     """Prints the calls and the cost of evaluating nights; makes no calls but those of `probe`."""
     from evals.calls import day_budget
+    from evals.reports import renewal
     from evals.runs import plan
     from orchestration.runtime.interrupts import Interrupts
 
@@ -96,15 +97,25 @@ def print_plan(
     if probe:
         counted, stop = Progress.count_calls, Interrupts.stop
         probed = plan.probe_judges(scope, probe, now, progress=counted, stop=stop)
-    rows = plan.plan_nights(scope, now)
+    rows, followers = plan.plan_nights(scope, now), renewal.list_followers(lake, catalog)
     apps = sorted({row.app for row in rows if row.calls})
     left = {app: day_budget.read_budget_left(lake, catalog, now.date(), app) for app in apps}
     if not as_json:
         from orchestration.cli import board
 
         board.draw_plan(rows, left, probed)
+        board.print_lines(describe_followers(followers))
         return
-    terminal.print_json(describe_plan(rows, left, probed))
+    follows = {app: [f"{night}" for night in own] for app, own in followers.items()}
+    terminal.print_json(describe_plan(rows, left, probed) | {"follows": follows})
+
+
+def describe_followers(followers: Mapping[str, Sequence[date]]) -> Iterator[str]:
+    """Yields a line about the later nights of each application that may be reported anew."""
+    for app, nights in followers.items():
+        span = f"{nights[0]}" if len(nights) == 1 else f"{nights[0]} to {nights[-1]}"
+        count = "1 later night" if len(nights) == 1 else f"{len(nights)} later nights"
+        yield f"{app}: {count} ({span}) reported anew if earlier rates change, without calls"
 
 
 def describe_plan(

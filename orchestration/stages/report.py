@@ -17,6 +17,7 @@ from evals.reports import assembly, board_pages
 from evals.reports.archive import read_report
 from evals.reports.finalize import FinalNight
 from evals.reports.missing_nights import find_missing_nights
+from evals.reports.renewal import renew_dependent_reports
 from evals.reports.report import Report
 from evals.reports.sections import results
 from evals.storage import marts, night_state
@@ -331,7 +332,7 @@ def build_board(deployment: Deployment) -> dg.AssetsDefinition:
         lake = settings.open_lake()
         catalog = settings.load_catalog()
         pipeline.record_missing_nights(lake, catalog, datetime.now(UTC))
-        assembly.renew_dependent_reports(lake, catalog, datetime.now(UTC))
+        renewed = renew_dependent_reports(lake, catalog, datetime.now(UTC), Progress.report)
         board_pages.write_cost(lake, catalog)
         path = board_pages.write_board(lake, pin_checks.describe_expiring(settings))
         marts.rebuild_warehouse(lake)
@@ -339,6 +340,7 @@ def build_board(deployment: Deployment) -> dg.AssetsDefinition:
             metadata={
                 "page": dg.MetadataValue.url(f"{find_board_url(lake)}/index.html"),
                 "file": dg.PathMetadataValue(str(path)),
+                "renewed_reports": len(renewed),
             }
         )
 
