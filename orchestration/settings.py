@@ -3,6 +3,7 @@
 The command line, the UI and schedules all read them here; nothing heavy is imported.
 """
 
+import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from evals.evaluators.gold import GoldAndLabels
 from evals.specs import Catalog, load_catalog
+from evals.storage.documents.trained_models import read_skops
 from evals.storage.label_records import read_gold_values, read_labels
 from evals.storage.lake import Lake
 
@@ -46,7 +48,8 @@ class Settings(NamedTuple):
 
         privacy = PrivacyFilter.load(lake, catalog)
         labels, values = read_labels(lake), read_gold_values(lake)
-        return GoldAndLabels.of(self.catalog_root, labels, values, privacy)
+        read_model = functools.partial(read_skops, lake)
+        return GoldAndLabels.of(self.catalog_root, labels, values, privacy, read_model)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:

@@ -7,7 +7,7 @@ here.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,9 @@ from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Failure, GoldValue, Json, Label, LastTurn, Outcome, Skip, Trace, digest
 from evals.specs import Evaluator
 from evals.specs.label_rules import LabelRules
+
+ReadModel = Callable[[str], bytes | None]
+"""Reads the stored form of a trained model by its id; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class GoldAndLabels:
         default_factory=dict[tuple[str, str], GoldSet], compare=False
     )
     """Those read so far, by application and name."""
+    read_model: ReadModel | None = field(default=None, compare=False)
+    """Reads a classifier's model; None: those beside the catalog's classifiers."""
 
     @classmethod
     def of(
@@ -52,6 +57,7 @@ class GoldAndLabels:
         labels: Iterable[Label],
         gold_values: Iterable[GoldValue] = (),
         privacy: PrivacyFilter | None = None,
+        read_model: ReadModel | None = None,
     ) -> GoldAndLabels:
         """Indexes labels and gold values by trace; of several gold values the last one counts."""
         by_trace: dict[str, list[Label]] = defaultdict(list)
@@ -67,7 +73,7 @@ class GoldAndLabels:
                 gold[value.subject_id, value.dimension] = value.value
         votes = {trace_id: tuple(ones) for trace_id, ones in by_trace.items()}
         of_sessions = {session: tuple(ones) for session, ones in by_session.items()}
-        return cls(catalog_root / "gold", votes, gold, of_sessions, privacy)
+        return cls(catalog_root / "gold", votes, gold, of_sessions, privacy, read_model=read_model)
 
     @property
     def root(self) -> Path:

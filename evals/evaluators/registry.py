@@ -41,7 +41,7 @@ GUARD_FAMILIES = (
 """The modules of `guard_checks/`."""
 SHIPPED = (
     *(f"checks.{family}" for family in FAMILIES),
-    *("text_checks", "judges", "panels", "recorded"),
+    *("text_checks", "judges", "classifiers", "panels", "recorded"),
     *(f"guard_checks.{family}" for family in GUARD_FAMILIES),
 )
 """The modules of this folder that contain evaluators."""
@@ -50,6 +50,7 @@ KINDS = {
     "reference": "a comparison with gold",
     "judge": "a judge in `judges/`",
     "panel": "what several dimensions of one question conclude together",
+    "classifier": "a classifier in `classifiers/`",
 }
 """What the shipped kinds are, for the catalog's documentation."""
 UNDECLARED = frozenset({"recorded"})
@@ -171,7 +172,8 @@ def find_declared_type(check: Check) -> EvaluatorType:
             (check.kind,), f"no kind {check.kind!r}; known: {names}{describe_broken()}"
         )
     by_spec = next((one for one in of_kind.values() if one.names_specs), None)
-    evaluator_type = by_spec or of_kind.get(check.name)
+    named = of_kind.get(check.name)
+    evaluator_type = named if named and not named.names_specs else by_spec
     if evaluator_type is None:
         names = ", ".join(sorted(of_kind))
         raise WrongDeclaration(

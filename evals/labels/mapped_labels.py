@@ -5,6 +5,7 @@ What several labels of one answer mean is `evals.evaluators.label_verdicts`.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
 
@@ -16,8 +17,9 @@ from evals.evaluators.label_verdicts import (
     select_deciding,
 )
 from evals.labels.alignment import choose_split
+from evals.labels.groups import is_held_out, name_group
 from evals.records import Label, Outcome, Subject
-from evals.specs import Catalog, Dimension
+from evals.specs import Catalog, Classifier, Dimension
 from evals.specs.label_rules import LabelRules
 from evals.storage.lake import Lake
 from evals.storage.tables import MappedLabel
@@ -39,6 +41,7 @@ def map_labels(
         night: the night.
     """
     references = GoldAndLabels.of(catalog.root, labels)
+    learners = defaultdict(dict[str, Classifier], find_learners(catalog))
     labelled = set(references.labels)
     mapped: list[MappedLabel] = []
     for trace in lake.stream_night("traces", night, ("trace_id", labelled)):
@@ -47,7 +50,8 @@ def map_labels(
             about = (night, trace.app, trace.trace_id, dimension.dimension)
             row = map_votes(rules, votes, about, trace.session_id)
             if row:
-                mapped.append(row)
+                spec = learners[trace.app].get(dimension.dimension)
+                mapped.append(hold_out(row, spec, trace.input, trace.context, trace.session_id))
     sessions = map_sessions(lake, catalog, references, night)
     return [*mapped, *sessions, *map_unlabelled(lake, catalog, labelled, night)]
 
@@ -77,12 +81,17 @@ def map_unlabelled(
     implied = {app: list(find_implied(catalog, app)) for app in catalog.apps}
     if not any(implied.values()):
         return
-    for rows in lake.stream_batches("traces", night, ("trace_id", "app", "session_id")):
+    learners = find_learners(catalog)
+    columns = ("trace_id", "app", "session_id", *(("input", "context") if learners else ()))
+    for rows in lake.stream_batches("traces", night, columns):
         for row in rows:
             if row["trace_id"] not in labelled:
                 for name, result in implied.get(row["app"], ()):
                     about = (night, row["app"], row["trace_id"], name)
-                    yield build_row(*about, result, row["session_id"])
+                    built = build_row(*about, result, row["session_id"])
+                    spec = learners.get(row["app"], {}).get(name)
+                    read = (row.get("input"), row.get("context"), row["session_id"])
+                    yield hold_out(built, spec, *read)
 
 
 def find_implied(catalog: Catalog, app: str) -> Iterator[tuple[str, Outcome]]:
@@ -124,6 +133,32 @@ def build_row(
     verdict = ("pass" if result.passed else "fail") if result else None
     split = choose_split(session_id or trace_id)
     return MappedLabel(night, app, trace_id, dimension, verdict, probability=1.0, split=split)
+
+
+def hold_out(
+    row: MappedLabel,
+    spec: Classifier | None,
+    asked: str | None,
+    context: str | None,
+    session_id: str | None,
+) -> MappedLabel:
+    """Returns a row with the classifier that may learn from it, and whether it never does."""
+    if spec is None:
+        return row
+    group = name_group(session_id, asked, context, spec.group)
+    return row._replace(learner=spec.classifier, held_out=is_held_out(group))
+
+
+def find_learners(catalog: Catalog) -> dict[str, dict[str, Classifier]]:
+    """Finds the classifiers of dimensions, by application."""
+    found: dict[str, dict[str, Classifier]] = {}
+    for app in catalog.apps:
+        suite = catalog.suites.get(catalog.app(app).suite or "")
+        for dimension in suite.dimensions if suite else ():
+            name = dimension.check and dimension.check.name_of("classifier")
+            if name in catalog.classifiers:
+                found.setdefault(app, {})[dimension.dimension] = catalog.classifiers[name]
+    return found
 
 
 def list_dimensions(catalog: Catalog, app: str, subject: Subject) -> Sequence[Dimension]:

@@ -73,7 +73,7 @@ def move_lock(
     """
     if app in catalog.broken:
         return ()
-    from evals.runs import model_servers
+    from evals.runs import model_servers, trained_models
 
     current = {e.name: e for e in model_servers.resolve_app(lake, catalog, app)}
     with lake.lock("night-lock", night.isoformat()):
@@ -83,6 +83,7 @@ def move_lock(
         for name in chosen:
             if name in current:
                 write_evaluator(lake, current[name])
+                trained_models.keep_model(lake, catalog.root, current[name])
                 versions[name] = current[name].version
                 samples[name] = current[name].sampling()
             elif names is None:

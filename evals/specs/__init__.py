@@ -8,6 +8,7 @@ from evals.specs.attacks import Attack, Attacks
 from evals.specs.batches import BatchLimits
 from evals.specs.call_limits import JUDGED, Budget, Ceiling, Sample, Strata
 from evals.specs.catalog import ANSWERED, Catalog, Evaluator, Slice
+from evals.specs.classifiers import Classifier, Teacher
 from evals.specs.load import fingerprint, load_catalog
 from evals.specs.mappings import Column, Condition, Excluded, Mapping, find_nearest
 from evals.specs.models import Azure, ModelPin, Policy, Price
@@ -35,6 +36,7 @@ __all__ = [
     "CatalogError",
     "Ceiling",
     "Check",
+    "Classifier",
     "Column",
     "Condition",
     "DefaultDimension",
@@ -62,6 +64,7 @@ __all__ = [
     "Spec",
     "Strata",
     "Suite",
+    "Teacher",
     "TraceField",
     "Unverifiable",
     "Validation",

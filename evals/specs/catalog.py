@@ -17,6 +17,7 @@ from evals.specs.anchors import Anchors
 from evals.specs.apps import Answered, App
 from evals.specs.attacks import Attacks
 from evals.specs.call_limits import Budget, Sample
+from evals.specs.classifiers import Classifier
 from evals.specs.digests import Digest
 from evals.specs.mappings import Mapping
 from evals.specs.models import ModelPin, Policy
@@ -112,6 +113,7 @@ class Catalog(Spec):
     apps: dict[str, App] = Field(default={})
     suites: dict[str, Suite] = Field(default={})
     judges: dict[str, Judge] = Field(default={})
+    classifiers: dict[str, Classifier] = Field(default={})
     guardrails: dict[str, Guardrail] = Field(default={})
     validation: dict[str, ValidationSuite] = Field(default={})
     slices: tuple[Slice, ...] = ()

@@ -19,6 +19,7 @@ from evals.records import Json, digest
 from evals.specs.apps import App
 from evals.specs.attacks import Attacks
 from evals.specs.catalog import Catalog, Slice
+from evals.specs.classifiers import Classifier, Teacher
 from evals.specs.judge_pools import add_pool
 from evals.specs.models import ModelPin
 from evals.specs.pins import find_refusal, is_reasoning
@@ -61,6 +62,9 @@ class Reader:
         self.apps, self.broken_apps = read_folder(root / "apps", App, "app")
         self.suites, self.broken_suites = read_folder(root / "suites", Suite, "suite")
         self.judges, self.broken_judges = read_folder(root / "judges", Judge, "judge")
+        self.classifiers, self.broken_classifiers = read_folder(
+            root / "classifiers", Classifier, "classifier"
+        )
         self.guardrails = self.read_covering("guardrails", Guardrail, "guardrail", guarded_apps)
         self.validation = self.read_covering(
             "validation", ValidationSuite, "validation", validated_apps
@@ -76,12 +80,15 @@ class Reader:
             self.report(self.apps_of_suite(one.name), *one.messages)
         for one in self.broken_judges:
             self.report(self.apps_of_judge(one.name), *one.messages)
+        for one in self.broken_classifiers:
+            self.report(self.apps_of_check("classifier", one.name), *one.messages)
         self.check_file_names()
         self.check_apps()
         self.check_repeats()
         self.check_suites()
         self.read_pools()
         self.check_judges()
+        self.check_classifiers()
         self.check_expectations()
         catalog = Catalog(root=self.root)
         with self.reporting(None):
@@ -101,6 +108,7 @@ class Reader:
             "broken": unreadable,
             "suites": self.suites,
             "judges": self.judges,
+            "classifiers": self.classifiers,
             "guardrails": self.guardrails,
             "validation": self.validation,
             "sources": self.read_sources(),
@@ -127,18 +135,22 @@ class Reader:
 
     def apps_of_judge(self, *names: str) -> list[str]:
         """Returns the applications that use one of some judges; without names, any judge."""
+        return self.apps_of_check("judge", *names)
+
+    def apps_of_check(self, kind: str, *names: str) -> list[str]:
+        """Returns the applications that use one of some evaluators of a kind; or any of it."""
         suites = [
             suite.suite
             for suite in self.suites.values()
-            for judge in judges_in(suite)
-            if not names or judge in names
+            for used in names_in(suite, kind)
+            if not names or used in names
         ]
         guarded = [
             app
             for spec in self.guardrails.values()
             if not isinstance(spec.check, str)
-            and (judge := spec.check.name_of("judge"))
-            and (not names or judge in names)
+            and (used := spec.check.name_of(kind))
+            and (not names or used in names)
             for app in spec.apps or self.apps
         ]
         return [*guarded, *(app for suite in suites for app in self.apps_of_suite(suite))]
@@ -223,7 +235,7 @@ class Reader:
 
     def check_file_names(self) -> None:
         """Checks that no file has an ending under which it would not be read."""
-        folders = {"apps", "suites", "judges", "guardrails", "validation"}
+        folders = {"apps", "suites", "judges", "classifiers", "guardrails", "validation"}
         for path in sorted(self.root.rglob("*.[yY]*[lL]")):
             if path.suffix == ".yaml" or path.suffix.lower() not in (".yml", ".yaml"):
                 continue
@@ -314,6 +326,28 @@ class Reader:
                 )
                 self.report(apps, describe(path, ("mode",), f"{problem}; use `mode: schema`"))
 
+    def check_classifiers(self) -> None:
+        """Checks that the dimension and the judge that a classifier learns from are declared."""
+        dimensions = {
+            one.dimension
+            for suite in self.suites.values()
+            for one in suite.dimensions
+            if one.subject == "trace"
+        }
+        judges = {*self.judges, *(one.name for one in self.broken_judges)}
+        for name, spec in self.classifiers.items():
+            path, apps = (
+                self.root / "classifiers" / f"{name}.yaml",
+                self.apps_of_check("classifier", name),
+            )
+            if spec.dimension not in dimensions and not self.broken_suites:
+                problem = f"no suite has a dimension {spec.dimension!r} of traces"
+                self.report(apps, describe(path, ("dimension",), problem))
+            teacher = spec.learns_from
+            if isinstance(teacher, Teacher) and teacher.judge not in judges:
+                at = ("learns_from", "judge")
+                self.report(apps, describe(path, at, f"no judge {teacher.judge!r}"))
+
     def check_expectations(self) -> None:
         """Checks that a check at ingest that is not shipped declares `expect` and `reason`."""
         names = {check.check for check in shipped_expectations()}
@@ -353,16 +387,16 @@ def describe_repeat(path: Path, first: At, again: At) -> str:
 
 
 FILES = {
-    "root", "problems", "broken", "models", "apps", "suites", "judges", "guardrails", "validation",
-    "sources", "slices", "attacks",
+    "root", "problems", "broken", "models", "apps", "suites", "judges", "classifiers", "guardrails",
+    "validation", "sources", "slices", "attacks",
 }  # fmt: skip
 """Keys of a catalog that `catalog.yaml` does not hold."""
 
 
-def judges_in(suite: Suite) -> list[str]:
-    """Returns the judges a suite names."""
+def names_in(suite: Suite, kind: str) -> list[str]:
+    """Returns the evaluators of a kind that a suite names."""
     checks = (dimension.check for dimension in suite.dimensions)
-    return [judge for check in checks if check and (judge := check.name_of("judge"))]
+    return [name for check in checks if check and (name := check.name_of(kind))]
 
 
 def guarded_apps(raw: Json) -> list[str] | None:

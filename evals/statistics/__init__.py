@@ -16,6 +16,7 @@ from evals.statistics.comparisons import (
     newcombe_interval,
 )
 from evals.statistics.corrections import Agreement, Estimate, Kappa, rogan_gladen
+from evals.statistics.drift import Drift, choose_edges, compare_counts, compute_psi, count_bins
 from evals.statistics.intervals import (
     Errors,
     Interval,
@@ -33,6 +34,7 @@ from evals.statistics.mixes import (
     mantel_haenszel,
     regress_rates,
 )
+from evals.statistics.paired import PairedMean, average_differences, measure_difference
 from evals.statistics.proportions import Proportion, Weights, pool_proportions, weigh_proportion
 from evals.statistics.strata import (
     Sides,
@@ -49,18 +51,25 @@ __all__ = [
     "Counted",
     "Decomposition",
     "Difference",
+    "Drift",
     "Effect",
     "Errors",
     "Estimate",
     "Interval",
     "Kappa",
+    "PairedMean",
     "Proportion",
     "Sides",
     "Strata",
     "Stratum",
     "Weights",
+    "average_differences",
     "benjamini_hochberg",
+    "choose_edges",
+    "compare_counts",
     "compare_rates",
+    "compute_psi",
+    "count_bins",
     "effective_n",
     "fisher_p",
     "holm",
@@ -68,6 +77,7 @@ __all__ = [
     "mantel_haenszel",
     "mcnemar",
     "mde",
+    "measure_difference",
     "measure_sides",
     "needed_n",
     "newcombe_interval",

@@ -73,6 +73,11 @@ KINDS = (
         f"{BACKUP}, or move them to the catalog's version with `andon backfill`",
     ),
     FileKind(
+        r"classifiers/.*\.json",
+        "the nights that one model of a classifier judged cannot be judged by it again",
+        f"{BACKUP}, or delete it and train the classifier again: the same labels give the same",
+    ),
+    FileKind(
         r"incident_decisions\.json",
         "incidents that people accepted are open again",
         f"{BACKUP}, or delete it and decide again with `andon incident`",

@@ -231,6 +231,10 @@ class MappedLabel(NamedTuple):
     """Pairs of people who judged the answer."""
     pairs_agreed: int = 0
     """Of those, the pairs with one verdict."""
+    learner: str | None = None
+    """The classifier of the dimension, which may learn from labels; null: it has none."""
+    held_out: bool | None = None
+    """Whether the classifier never learns from this one; null: the dimension has none."""
 
 
 class SliceRow(NamedTuple):

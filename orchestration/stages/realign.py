@@ -1,11 +1,14 @@
-"""Stage 8, realign: measures judges against people's labels and proposes thresholds.
+"""Stage 8, realign: measures judges against people's labels, and trains classifiers from them.
 
-Changes no judge: a person promotes a proposal by a commit to the catalog.
+Changes no judge and no classifier: a person promotes a proposal by a commit to the catalog.
 """
+
+from datetime import UTC, datetime
 
 import dagster as dg
 
 from evals.labels import realign
+from evals.training import proposals
 from orchestration.runtime.assets import declare_asset
 from orchestration.runtime.deployment import QUALITY, Deployment
 from orchestration.runtime.metadata import Materialized, show_table, to_json
@@ -33,4 +36,20 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
             metadata={"candidates": show_table(shown), "in_full": to_json(rows)}
         )
 
-    return [judge_candidates]
+    @declare_asset(GROUP, {"python", "json"}, owner=QUALITY, deps=["labels", "reports"])
+    def classifier_candidates(context: dg.AssetExecutionContext) -> Materialized:
+        """One row per classifier: its promoted model, and the last trained one beside it.
+
+        Trains one again when `retrain_after` labels came since; promotes none.
+        """
+        Progress.report("training classifiers that have new labels")
+        now = datetime.now(UTC)
+        rows = proposals.propose_all(settings.open_lake(), settings.load_catalog(), now)
+        shown = [
+            {"classifier": row.classifier, "now": row.now, "candidate": row.candidate}
+            | {"trained": row.trained, "why": row.why}
+            for row in rows
+        ]
+        return dg.MaterializeResult(metadata={"candidates": show_table(shown)})
+
+    return [judge_candidates, classifier_candidates]

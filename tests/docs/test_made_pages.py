@@ -18,12 +18,16 @@ from evals.specs.mappings import MAPPED, SPAN_FIELDS
 from tests.docs import fields, generate
 
 TEAMS = generate.ROOT / "tests" / "catalogs"
-CATALOGS = [generate.ROOT / "evals" / "catalog", TEAMS / "nights", TEAMS / "pulled"]
+CATALOGS = [
+    generate.ROOT / "evals" / "catalog",
+    *(TEAMS / name for name in ("nights", "pulled", "trained")),
+]
 PLACES = {
     "catalog": "catalog.yaml",
     "app": "apps/*.yaml",
     "suite": "suites/*.yaml",
     "judge": "judges/*.yaml",
+    "classifier": "classifiers/*.yaml",
     "guardrail": "guardrails/*.yaml",
     "models": "models.yaml",
     "slices": "slices.yaml",

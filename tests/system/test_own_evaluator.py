@@ -26,7 +26,7 @@ class Tone(Params):
     threshold: float = 0.5
 
 
-@check("tone", kind="classifier", behaviour=1, params=Tone)
+@check("tone", kind="scorer", behaviour=1, params=Tone)
 def tone(trace: Trace, params: Tone, gold: object) -> Outcome:
     """The answer is friendly; value is the probability."""
     likely = 0.9 if "please" in trace.output else 0.1
@@ -52,7 +52,7 @@ def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Team:
     paths = [str(packages), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     team = Team(tmp_path)
-    check = {"classifier": "tone", "params": {"threshold": 0.8}}
+    check = {"scorer": "tone", "params": {"threshold": 0.8}}
     friendly = {"dimension": "friendly", "question": "Is it friendly?", "check": check}
     team.declare(
         {
@@ -84,7 +84,7 @@ def test_a_new_kind_is_one_module_in_a_package_of_the_team(team: Team) -> None:
     scores = {(r["kind"], r["evaluator"], r["passed"], r["failed"]) for r in results}
     assert scores == {
         ("assertion", "shop.answered", 3, 0),
-        ("classifier", "shop.friendly", 2, 1),
+        ("scorer", "shop.friendly", 2, 1),
         ("guardrail", "rude", 2, 1),
     }
     plan = team.run_json("plan", cold=True)
@@ -95,16 +95,16 @@ def test_a_new_kind_is_one_module_in_a_package_of_the_team(team: Team) -> None:
     }
     doctor = team.run("doctor", cold=True).out
     assert "acme_tone 1.2" in doctor
-    assert "classifier `tone`" in doctor
+    assert "scorer `tone`" in doctor
     code = (
         "import json; from tests.docs.generate import catalog; from evals.evaluators import "
         "catalog_schemas as c; print(catalog()); print(json.dumps(c.build_schemas()['suite']))"
     )
     docs = run_command(sys.executable, "-c", code).out
     words = "The answer is friendly; value is the probability."
-    assert f"| classifier | `tone` | {words} | `threshold` |" in docs
-    assert '"classifier": {"anyOf": [{"type": "string", "enum": ["tone"]}' in docs
-    assert '"if": {"properties": {"classifier": {"const": "tone"}}' in docs
+    assert f"| scorer | `tone` | {words} | `threshold` |" in docs
+    assert '"scorer": {"anyOf": [{"type": "string", "enum": ["tone"]}' in docs
+    assert '"if": {"properties": {"scorer": {"const": "tone"}}' in docs
 
 
 def test_a_broken_package_is_named_and_stops_only_its_users(team: Team, tmp_path: Path) -> None:
@@ -124,5 +124,5 @@ def test_a_suite_with_an_evaluator_that_is_not_installed_is_refused(
     monkeypatch.delenv("PYTHONPATH")
     result = team.run("plan", code=2, cold=True)
     words = " ".join((result.out + result.errors).split())
-    assert "no kind 'classifier'; known: assertion, judge, reference" in words
+    assert "no kind 'scorer'; known: assertion, classifier, judge, reference" in words
     assert "suites/shop.yaml:" in words

@@ -8,6 +8,8 @@ select
     cast(probability as double) as probability,
     cast(split as varchar) as split,
     cast(pairs as bigint) as pairs,
-    cast(pairs_agreed as bigint) as pairs_agreed
+    cast(pairs_agreed as bigint) as pairs_agreed,
+    cast(learner as varchar) as learner,
+    cast(held_out as boolean) as held_out
 from {{ source('lake', 'labels') }}
 where {{ is_production() }}

@@ -180,7 +180,7 @@ def test_a_guardrail_is_a_policy_over_any_evaluator_that_needs_no_gold() -> None
         ({"check": "fax"}, "check: no check 'fax'; known: answered, citations_resolve"),
         ({"check": "recorded"}, "check: no check 'recorded'"),
         ({"check": {"judge": "tone"}}, "judge: no judge 'tone'"),
-        ({"check": {"oracle": "x"}}, "oracle: no kind 'oracle'; known: assertion, judge"),
+        ({"check": {"oracle": "x"}}, "oracle: no kind 'oracle'; known: assertion, classifier"),
         ({"check": "contains", "params": {"value": "a"}}, "params.value"),
         ({"check": "contains", "params": {"values": ["a"]}, "reads": ["input"]}, "reads: .*output"),
     ],

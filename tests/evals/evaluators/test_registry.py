@@ -14,7 +14,7 @@ from evals.evaluators import registry
 from evals.evaluators.code_checks import CodeCheck, Params
 from evals.evaluators.gold import GoldAndLabels
 from evals.records import Failure, Outcome, Trace
-from evals.specs import Evaluator
+from evals.specs import Check, Evaluator
 
 TRACE = Trace("t", datetime(2026, 10, 1, tzinfo=UTC), "app", "an answer")
 NOTHING = GoldAndLabels(Path(), {}, {})
@@ -103,6 +103,22 @@ def test_an_imported_shipped_check_is_not_registered_again(
     assert (tone.kind, tone.describe()) == ("classifier", "The answer is fine.")
 
 
+def test_a_package_may_have_a_kind_that_andon_has_files_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its evaluator is named like any other; a name it does not have is a file's."""
+    install(
+        tmp_path,
+        "acme_classifies",
+        "from evals.evaluators.code_checks import Params, check\n"
+        "@check('tone', kind='classifier', behaviour=1)\n"
+        "def tone(trace, params: Params, gold):\n    '''The answer is fine.'''\n",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    found = [registry.find_declared_type(Check(kind="classifier", name=x)) for x in ("tone", "c")]
+    assert [one.name for one in found] == ["tone", "classifier"]
+
+
 def test_only_traces_are_evaluated_so_far() -> None:
     """A type about sessions is refused, not run on traces by mistake."""
     about_sessions = dataclasses.replace(TONE)
@@ -112,10 +128,14 @@ def test_only_traces_are_evaluated_so_far() -> None:
     )
 
 
-def test_of_the_shipped_kinds_only_judges_and_panels_need_alignment() -> None:
-    """A verdict by code needs no agreement with people."""
+def test_of_the_shipped_kinds_judges_classifiers_and_panels_need_alignment() -> None:
+    """A verdict by a fixed rule needs no agreement with people; one that was learned does."""
     kinds = {shipped.kind for shipped in registry.shipped_types().values()}
-    assert {kind for kind in kinds if registry.needs_alignment(kind)} == {"judge", "panel"}
+    assert {kind for kind in kinds if registry.needs_alignment(kind)} == {
+        "judge",
+        "panel",
+        "classifier",
+    }
 
 
 ROOT = Path(__file__).parents[3]

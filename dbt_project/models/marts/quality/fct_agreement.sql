@@ -9,10 +9,11 @@ with judged as (
         coalesce(scores.inclusion, 1) as inclusion,
         labels.subject_id is not null as has_label,
         labels.verdict as label,
-        labels.split,
+        if(scores.evaluator = labels.learner and labels.held_out, 'test', labels.split) as split,
         labels.pairs,
         labels.pairs_agreed,
-        labels.probability is not null and labels.split <> 'pool' as is_sampled,
+        labels.probability is not null
+            and (labels.split <> 'pool' or (scores.evaluator = labels.learner and labels.held_out)) as is_sampled,
         1 / (labels.probability * coalesce(scores.inclusion, 1)) as weight
     from {{ ref('fct_scores') }} as scores
     left join {{ ref('stg_labels') }} as labels
@@ -21,6 +22,7 @@ with judged as (
         and scores.subject = labels.subject
         and scores.subject_id = labels.subject_id
         and scores.dimension = labels.dimension
+        and (scores.evaluator is distinct from labels.learner or labels.held_out)
     where scores.status = 'scored'
 )
 

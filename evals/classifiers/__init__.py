@@ -1,0 +1,1 @@
+"""Classifiers: texts as features, fitting, packing, and what is measured of them; reads no home."""

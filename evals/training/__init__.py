@@ -1,0 +1,1 @@
+"""Training of classifiers: from whose verdicts, when again, and what a person promotes."""
