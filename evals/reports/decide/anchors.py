@@ -181,21 +181,22 @@ class Attribution(NamedTuple):
     judge: Shown
     application: Shown
     needed: int
-    """The anchors that would find a drift as large as the change; 0 for no change."""
+    """The anchors that would find a drift as large as the change."""
 
     @property
     def is_judge(self) -> bool:
         """Whether the judge alone accounts for a fall: most of it, and what is left is not sure."""
         most = self.judge.value < min(0.0, self.application.value)
-        return self.judge.is_clear and most and self.application.high >= 0
+        is_clear = self.judge.is_clear and self.anchors >= LEAST
+        return is_clear and most and self.application.high >= 0
 
     def describe(self) -> str:
         """Describes what moved; or how many anchors would tell the two apart."""
-        parts = list[str]()
-        if self.judge.is_clear:
+        parts, is_enough = list[str](), self.anchors >= LEAST
+        if is_enough and self.judge.is_clear:
             moved = self.judge.describe("the judge drifted")
             parts.append(f"{moved} on {self.anchors:,} anchors")
-        if self.application.is_clear:
+        if is_enough and self.application.is_clear:
             moved = "fell" if self.application.value < 0 else "rose"
             parts.append(self.application.describe(f"the application {moved}") + " (bridged)")
         if parts:
@@ -222,7 +223,7 @@ def attribute_change(anchored: Anchored, before: Proportion, after: Effect) -> A
     rest = Effect(after.value - carried.rate, math.hypot(after.se, error))
     anchor_error = math.sqrt(bridge.measure_error(before.rate))
     change = after.value - before.rate
-    needed = count_needed(anchored.answered, anchor_error, change, ALPHA)
+    needed = max(LEAST, count_needed(anchored.answered, anchor_error, change, ALPHA))
     return Attribution(anchored.answered, Shown.of(drift), Shown.of(rest), needed)
 
 
