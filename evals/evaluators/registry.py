@@ -21,6 +21,7 @@ from evals.evaluators.protocol import (
     Evaluate,
     EvaluatorByCode,
     EvaluatorByModel,
+    EvaluatorByVerdicts,
     EvaluatorType,
     Finding,
     Params,
@@ -31,7 +32,8 @@ from evals.specs import Check, Evaluator, TraceField
 
 GROUP = "andon.evaluators"
 FAMILIES = (
-    "requests", "form", "wording", "documents", "source", "queries", "tools", "syntax",
+    "requests", "form", "wording", "documents", "source", "queries", "tools",
+    "conversations", "syntax",
     "likeness", "extraction", "retrieval", "abstention",
 )  # fmt: skip
 """The modules of `checks/`, in the order of the documentation."""
@@ -189,7 +191,7 @@ def find_guarding_type(name: str) -> EvaluatorType:
         WrongDeclaration: there is none.
     """
     evaluator_type = find_type(name)
-    if evaluator_type is None or evaluator_type.kind in UNDECLARED or evaluator_type.names_specs:
+    if evaluator_type is None or not can_guard(evaluator_type):
         names = ", ".join(sorted(reference_free()))
         raise WrongDeclaration(("check",), f"no check {name!r}; known: {names}{describe_broken()}")
     return evaluator_type
@@ -219,11 +221,13 @@ def declared_kinds() -> dict[str, str]:
 
 def reference_free() -> dict[str, EvaluatorType]:
     """Returns the evaluators a guardrail may name: those that need no gold."""
-    return {
-        name: one
-        for name, one in all_types().items()
-        if not (one.needs_gold or one.names_specs or one.kind in UNDECLARED)
-    }
+    return {name: one for name, one in all_types().items() if can_guard(one) and not one.needs_gold}
+
+
+def can_guard(one: EvaluatorType) -> bool:
+    """Whether a guardrail may name it: it has a name of its own and judges a request alone."""
+    is_alone = not isinstance(one, EvaluatorByVerdicts)
+    return is_alone and not one.names_specs and one.kind not in UNDECLARED
 
 
 def is_recorded(kind: str) -> bool:

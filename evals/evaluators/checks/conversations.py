@@ -1,0 +1,207 @@
+"""Checks of agents and conversations: what broke first, what was asked again, who was handed over.
+
+With `subject: session` they read the steps and messages of all turns. Whether the user's goal was
+reached is a question for a judge of sessions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from pydantic import Field
+from rapidfuzz import fuzz
+
+from evals.evaluators.checks.tool_calls import read_error, select_objects
+from evals.evaluators.checks.tools import NO_STEPS
+from evals.evaluators.code_checks import Examples, Params, Result, check, quoted
+from evals.evaluators.normal_form import normalize_text
+from evals.records import Json, JsonLike, Outcome, Skip, Trace
+
+NO_MESSAGES = Skip("no-messages")
+COMPARED_CHARS = 2000
+"""Characters of a message that are compared."""
+COMPARED_BACK = 20
+"""Earlier questions that one is compared with."""
+FOUND: JsonLike = {"kind": "tool", "name": "search", "output": "parcel 3381: at the depot"}
+FAILED: JsonLike = {"kind": "tool", "name": "search", "error": "timeout after 10 s"}
+HANDOFF = re.compile(r"^(?:hand[-_ ]?off|transfer)(?:[-_ ]+to)?[-_ :]+(.+)$", re.IGNORECASE)
+"""Names of steps and tools by which agents hand over, such as `transfer_to_billing`."""
+
+
+class FailedSteps(Params):
+    """Params of `no_failed_step`."""
+
+    recovered: bool = Field(
+        default=True, description="accept a step that failed and later ended well under its name"
+    )
+
+
+@check(
+    "no_failed_step",
+    reads=("steps",),
+    behaviour=1,
+    params=FailedSteps,
+    evaluates_unanswered=True,
+    examples=Examples(passes={"steps": [FAILED, FOUND]}, fails={"steps": [FOUND, FAILED]}),
+)
+def no_failed_step(trace: Trace, params: FailedSteps, gold: Json) -> Result:
+    """No step ended in an error; names the first that went wrong, value is how many did."""
+    steps = list(select_objects(trace.steps))
+    if not steps:
+        return NO_STEPS
+    failed = [n for n, step in enumerate(steps) if read_error(step)]
+    if params.recovered:
+        failed = [n for n in failed if not is_recovered(steps, n)]
+    if not failed:
+        return Outcome(passed=True, value=0.0)
+    first = steps[failed[0]]
+    turn = f" of turn {first['turn']}" if "turn" in first else ""
+    words = f"step {failed[0] + 1} of {len(steps)}{turn} went wrong first"
+    more = f" ({len(failed) - 1} more)" if len(failed) > 1 else ""
+    return Outcome(
+        passed=False,
+        value=float(len(failed)),
+        explanation=quoted(f"{words}, {name_step(first)}: {read_error(first)}{more}", 400),
+    )
+
+
+def is_recovered(steps: Sequence[dict[str, Json]], place: int) -> bool:
+    """Whether a later step of the same name and kind ended well."""
+    named = (steps[place].get("kind"), steps[place].get("name"))
+    return any(
+        (step.get("kind"), step.get("name")) == named and not read_error(step)
+        for step in steps[place + 1 :]
+    )
+
+
+def name_step(step: dict[str, Json]) -> str:
+    """Names a step: by its name, or else its kind."""
+    return str(step.get("name") or step.get("kind") or "step")
+
+
+class AskedOnce(Params):
+    """Params of `asked_once`."""
+
+    similarity: float = Field(
+        default=0.85, gt=0, le=1, description="how alike two questions are that are one"
+    )
+    min_chars: int = Field(
+        default=15, ge=1, description="shorter messages, such as `yes`, are no question"
+    )
+
+
+@check(
+    "asked_once",
+    reads=("messages",),
+    behaviour=1,
+    params=AskedOnce,
+    evaluates_unanswered=True,
+    examples=Examples(
+        passes={
+            "messages": [
+                {"role": "user", "content": "Where is my parcel 3381?"},
+                {"role": "assistant", "content": "At the depot."},
+                {"role": "user", "content": "And when does it arrive?"},
+            ]
+        },
+        fails={
+            "messages": [
+                {"role": "user", "content": "Where is my parcel 3381?"},
+                {"role": "assistant", "content": "How can I help?"},
+                {"role": "user", "content": "where is my parcel 3381"},
+            ]
+        },
+    ),
+)
+def asked_once(trace: Trace, params: AskedOnce, gold: Json) -> Result:
+    """The user asks nothing a second time; value is how many questions come again.
+
+    **Weak**: compares the words alone, so a question in other words is not found.
+    """
+    asked = [text for text in list_questions(trace.messages) if len(text) >= params.min_chars]
+    if not asked:
+        return NO_MESSAGES
+    again = [text for n, text in enumerate(asked) if is_asked_before(asked, n, params.similarity)]
+    return Outcome(not again, float(len(again)), quoted("; ".join(again[:3]), 300))
+
+
+def list_questions(messages: Sequence[Json]) -> Iterator[str]:
+    """Yields the texts of the user's messages in one normal form."""
+    for message in select_objects(messages):
+        content = message.get("content")
+        if message.get("role") == "user" and isinstance(content, str):
+            yield normalize_text(content[:COMPARED_CHARS]).rstrip("?!. ")
+
+
+def is_asked_before(asked: Sequence[str], place: int, similarity: float) -> bool:
+    """Whether a question is like one of the twenty before it."""
+    before = asked[max(0, place - COMPARED_BACK) : place]
+    least = 100 * similarity
+    return any(fuzz.ratio(asked[place], text, score_cutoff=least) >= least for text in before)
+
+
+class Handoffs(Params):
+    """Params of `handoffs`."""
+
+    most: int = Field(default=2, ge=0, description="the most handoffs")
+    allowed: tuple[str, ...] = Field(
+        default=(), description="agents that may take over; empty: any"
+    )
+    back: bool = Field(default=False, description="accept a handoff to an agent that had it before")
+
+
+class Handoff(NamedTuple):
+    """An agent that takes over."""
+
+    to: str
+    step: int
+    """From 1."""
+
+
+@check(
+    "handoffs",
+    reads=("steps",),
+    behaviour=1,
+    params=Handoffs,
+    evaluates_unanswered=True,
+    examples=Examples(
+        params={"allowed": ["billing"]},
+        passes={"steps": [{"kind": "tool", "name": "transfer_to_billing"}]},
+        fails={"steps": [{"kind": "chain", "name": "handoff to sales"}]},
+    ),
+)
+def handoffs(trace: Trace, params: Handoffs, gold: Json) -> Result:
+    """Agents hand over seldom, to those that may take over, and not in circles.
+
+    Handoffs are steps of the kind `handoff`, and steps and tools named like `handoff to billing`
+    or `transfer_to_billing`. Value is their number.
+    """
+    if not trace.steps:
+        return NO_STEPS
+    made = list(list_handoffs(trace.steps))
+    problems = [
+        f"step {one.step} hands over to {one.to}, which may not take over"
+        for one in made
+        if params.allowed and one.to not in params.allowed
+    ]
+    if not params.back:
+        names = [one.to for one in made]
+        problems += [
+            f"step {one.step} hands back to {one.to}"
+            for n, one in enumerate(made)
+            if one.to in names[:n]
+        ]
+    if len(made) > params.most:
+        problems.append(f"{len(made)} handoffs, at most {params.most}")
+    return Outcome(not problems, float(len(made)), quoted("; ".join(problems[:5]), 400))
+
+
+def list_handoffs(steps: Sequence[Json]) -> Iterator[Handoff]:
+    """Yields the handoffs among some steps, in order."""
+    for number, step in enumerate(select_objects(steps), start=1):
+        name = str(step.get("name") or "")
+        named = HANDOFF.match(name[:200])
+        if named or step.get("kind") == "handoff":
+            yield Handoff((named[1] if named else name).strip(), number)
