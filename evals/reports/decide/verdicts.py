@@ -387,6 +387,8 @@ def describe_needed(m: Measurement, needs: int) -> str | None:
     """Describes how many answers would decide; None where there were enough."""
     if needs <= m.counted.n:
         return None
+    if m.row.sessions == 1 and m.counted.n > 1:
+        return f"all {m.counted.n:,} answers are of one session; those of others would decide"
     return f"{m.counted.n:,} answer{'s' * (m.counted.n != 1)}; {needs:,} would decide"
 
 

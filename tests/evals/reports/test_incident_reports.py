@@ -212,3 +212,11 @@ def test_a_target_needs_answers(own: dict[str, Any], failed: int, verdict: str) 
     row = find_result(build_valid(replace(night, rates=[make_rate(0, failed)])))
     assert row["verdict"] == verdict
     assert ("9 answers; a target needs 10" in row["reason"]) == (failed == 9)
+
+
+def test_one_session_does_not_count_answers_that_would_decide() -> None:
+    """However many answers of it fail, the reason asks for other sessions, not for more of it."""
+    night = replace(BASE, is_third=False, rates=[make_rate(0, 100, sessions=1, session_ss=0.0)])
+    row = find_result(build_valid(night))
+    assert row["verdict"] == "too close to call"
+    assert row["reason"] == "all 100 answers are of one session; those of others would decide"
