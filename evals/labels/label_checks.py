@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from evals.evaluators.label_verdicts import is_mapped, spell_verdict
+from evals.labels.mapped_labels import list_guardrails
 from evals.records import GoldValue, Label
-from evals.specs import Catalog, Dimension
+from evals.specs import Catalog, Dimension, Suite
 
 SHOWN = 8
 """Names listed in a message."""
@@ -36,6 +37,7 @@ class LabelChecks:
         self.by_app: dict[str, Vocabulary | None] = {}
         suites = {name for app in catalog.apps.values() if (name := app.suite)}
         everything = [d for name in sorted(suites) for d in catalog.suites[name].dimensions]
+        everything += [d for app in catalog.apps for d in list_guardrails(catalog, app, everything)]
         is_known = not catalog.broken and all(app.suite for app in catalog.apps.values())
         self.anywhere = index_by_name(everything) if everything and is_known else None
 
@@ -51,8 +53,13 @@ class LabelChecks:
         if app not in self.by_app:
             name = None if app in self.catalog.broken else self.catalog.app(app).suite
             suite = self.catalog.suites.get(name or "")
-            self.by_app[app] = index_by_name(suite.dimensions) if suite else None
+            self.by_app[app] = self.index_suite(app, suite) if suite else None
         return self.by_app[app]
+
+    def index_suite(self, app: str, suite: Suite) -> Vocabulary:
+        """Indexes what labels of an application may name: dimensions and guardrails."""
+        own = suite.dimensions
+        return index_by_name([*own, *list_guardrails(self.catalog, app, own)])
 
     def find_problem(self, value: Label | GoldValue, app: str | None) -> LabelProblem | None:
         """Finds why the suite cannot use a label or gold value; None where it can."""

@@ -162,8 +162,22 @@ def find_learners(catalog: Catalog) -> dict[str, dict[str, Classifier]]:
 
 
 def list_dimensions(catalog: Catalog, app: str, subject: Subject) -> Sequence[Dimension]:
-    """Returns the dimensions of an application that evaluate a subject; none of a broken one."""
+    """Returns the dimensions of an application that evaluate a subject; none of a broken one.
+
+    A guardrail is one too, under its own name, unless the suite has one of that name.
+    """
     if app in catalog.broken:
         return ()
     suite = catalog.suites.get(catalog.app(app).suite or "")
-    return [one for one in suite.dimensions if one.subject == subject] if suite else ()
+    own = [one for one in suite.dimensions if one.subject == subject] if suite else []
+    return own if subject != "trace" else [*own, *list_guardrails(catalog, app, own)]
+
+
+def list_guardrails(catalog: Catalog, app: str, own: Sequence[Dimension]) -> Sequence[Dimension]:
+    """Returns the guardrails of an application as dimensions that people may label."""
+    taken = {one.dimension for one in own} | {one.labels_name for one in own}
+    return [
+        Dimension(dimension=name, question=spec.question)
+        for name, spec in catalog.guardrails.items()
+        if name not in taken and (not spec.apps or app in spec.apps)
+    ]

@@ -36,10 +36,18 @@ ADMITTED = ("traces", "quarantine")
 SCORED = (
     "requests", "scores", "coverage", "canaries", "noise", "anchors", "parts", "verdicts",
 )  # fmt: skip
+LATER_MARTS = (
+    "dim_slices",
+    "fct_disagreements",
+    "rpt_guard_audit",
+    "rpt_statuses",
+    "rpt_strata",
+    "rpt_topics",
+)
 OF_EVERY_REPORT = frozenset(
     f"marts/{model}"
     for model in (*marts.SLICE_MARTS, *marts.QUALITY_MARTS)
-    if model not in ("dim_slices", "fct_disagreements", "rpt_statuses", "rpt_strata", "rpt_topics")
+    if model not in LATER_MARTS
 ) | {"traces"}
 """Tables that every reported night has a part of: `dim_slices` is one file for all nights, and
 homes written by earlier versions lack the others that are left out."""

@@ -39,6 +39,7 @@ QUALITY_MARTS = (
     "rpt_failures",
     "rpt_provenance",
     "rpt_statuses",
+    "rpt_guard_audit",
     "rpt_cause_rates",
     "rpt_strata",
 )

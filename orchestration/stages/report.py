@@ -135,6 +135,7 @@ def build_reports(deployment: Deployment) -> dg.AssetsDefinition:
             "rpt_failures",
             "rpt_provenance",
             "rpt_statuses",
+            "rpt_guard_audit",
             "rpt_topics",
             "rpt_cause_rates",
             "rpt_strata",

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.bench import peers, slices
+from tests.bench import guard, peers, slices
 
 CALLS, CONCURRENCY, LATENCY_MS, FAST_MS = 2000, 64, 100, 5
 TRACES = 50_000
@@ -336,6 +336,12 @@ def measure_slices() -> None:
     print_figure("slices_search", spent.search, "s", against, spent.search / spent.counting)
 
 
+def measure_guard() -> None:
+    """Measures a request with ten guardrails by code and classifier, beside its bound."""
+    spent = guard.time_requests()
+    print_figure("guard_p95", spent, "ms", "bound 10 ms of CPU, ten guardrails", spent / 10)
+
+
 def main() -> None:
     """Runs all benchmarks."""
     calls = int(sys.argv[1]) if len(sys.argv) > 1 else CALLS
@@ -344,6 +350,7 @@ def main() -> None:
     measure_import()
     measure_spans()
     measure_slices()
+    measure_guard()
     measure_runner(calls)
     measure_refusals()
     measure_memory(int(sys.argv[2]) if len(sys.argv) > 2 else TRACES)

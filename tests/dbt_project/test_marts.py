@@ -186,6 +186,44 @@ def test_provenance_and_causes_count_free_versions_too(night: Scratch) -> None:
     assert causes == [("model", "m1", 4, 2), ("model", "m2", 1, 0), ("versions.index", "i1", 4, 2)]
 
 
+def test_decisions_of_the_guard_stand_beside_both_verdicts(scratch: Scratch) -> None:
+    """One row for each pair; metadata of another shape, and a repeated result, count nothing."""
+
+    def decide(*results: dict[str, object]) -> str:
+        return json.dumps({"guard": {"action": "none", "results": results}})
+
+    stopped = {"guardrail": "pii", "tripped": True, "action": "block"}
+    late = {"guardrail": "pii", "action": "none", "error": "too-slow: 5 ms"}
+    scratch.fill(
+        "traces",
+        make_trace("a", metadata=decide(stopped, stopped, {"guardrail": "other"})),
+        make_trace("b", metadata=decide({"guardrail": "pii", "action": "none"}, {"odd": 1})),
+        make_trace("c", metadata=decide(late)),
+        *(
+            make_trace(f"odd{n}", metadata=text)
+            for n, text in enumerate(
+                ('{"guard": "x"}', '{"guard": {"results": 3}}', '"guard"', "{")
+            )
+        ),
+    )
+    scratch.fill(
+        "scores",
+        *(
+            make_score(name, verdict, dimension="pii", evaluator="pii", kind="guardrail")
+            for name, verdict in (("a", "pass"), ("b", "fail"))
+        ),
+    )
+    scratch.fill("labels", {**make_label("b", "fail"), "dimension": "pii"})
+    publish_slices(scratch, "a", "b", "c")
+    scratch.build_without_errors("quality")
+    assert scratch.query("select * exclude (date, app) from rpt_guard_audit order by all") == [
+        ("other", "passed", None, None, 1),
+        ("pii", "passed", "fail", "fail", 1),
+        ("pii", "stopped", "pass", None, 1),
+        ("pii", "unchecked", None, None, 1),
+    ]
+
+
 def test_requests_are_counted_by_how_they_ended(scratch: Scratch) -> None:
     """A trace without a status is of before there was one, and was answered."""
     scratch.fill("traces", make_trace("a"), make_trace("b", status="ok"))

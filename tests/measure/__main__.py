@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.measure.data import DATA, NoDataError
 
-TABLES = ("extraction",)
+TABLES = ("extraction", "guardrails")
 """Modules of this folder, in the order of the documentation."""
 
 

@@ -12,7 +12,7 @@ import json
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -137,8 +137,10 @@ def choose_threshold(texts: Sequence[Text], scores: Any) -> float:
     return round(float(lowest) + 1e-4, 4)
 
 
-def print_rows(name: str, texts: Sequence[Text], scores: Any, threshold: float) -> None:
-    """Prints one row for each corpus and one for all harmless texts."""
+def list_rows(
+    name: str, texts: Sequence[Text], scores: Any, threshold: float
+) -> Iterator[dict[str, Any]]:
+    """Yields one row for each corpus and one for all harmless texts."""
     measured = [(t, s) for t, s in zip(texts, scores, strict=True) if t.corpus not in TRAINED_ONLY]
     groups = dict.fromkeys((one.corpus, one.bad) for one, _ in measured)
     for corpus, bad in [*groups, ("all harmless", False)]:
@@ -147,16 +149,14 @@ def print_rows(name: str, texts: Sequence[Text], scores: Any, threshold: float) 
             rows = [s > threshold for t, s in measured if (t.corpus, t.bad) == (corpus, bad)]
         flagged = Proportion(sum(rows), len(rows))
         low, high = flagged.interval()
-        row = {
+        yield {
             "guardrail": name, "corpus": corpus, "measures": "recall" if bad else "false positives",
             "n": len(rows), "flagged": int(sum(rows)), "rate": round(float(flagged.rate), 4),
             "low": round(float(low), 4), "high": round(float(high), 4),
         }  # fmt: skip
-        sys.stdout.write(json.dumps(row) + "\n")
-    sys.stdout.flush()
 
 
-def measure(name: str, task: Task, *, store: bool) -> None:
+def measure(name: str, task: Task, *, store: bool = False) -> list[dict[str, Any]]:
     """Measures a classifier across folds; stores one trained on all of them, if asked."""
     own, foreign = task.list_texts(), corpora.list_foreign()
     texts = [*own, *foreign]
@@ -164,9 +164,9 @@ def measure(name: str, task: Task, *, store: bool) -> None:
     windows = build_windows(texts)
     scores = score_across_folds(texts, windows, is_foreign)
     threshold = choose_threshold(texts, scores)
-    print_rows(name, texts, scores, threshold)
     if store:
         store_model(name, task.about, fit(texts, windows, ~is_foreign), threshold)
+    return list(list_rows(name, texts, scores, threshold))
 
 
 def store_model(name: str, about: str, model: LogisticRegression, threshold: float) -> None:
@@ -186,4 +186,5 @@ def store_model(name: str, about: str, model: LogisticRegression, threshold: flo
 
 if __name__ == "__main__":
     for name, task in TASKS.items():
-        measure(name, task, store=True)
+        for row in measure(name, task, store=True):
+            sys.stdout.write(json.dumps(row) + "\n")

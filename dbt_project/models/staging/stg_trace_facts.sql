@@ -10,5 +10,8 @@ select
     cast(git_commit as varchar) as git_commit,
     cast(source_format as varchar) as source_format,
     cast(versions as varchar) as versions,
-    coalesce(cast(status as varchar), 'ok') as status
+    coalesce(cast(status as varchar), 'ok') as status,
+    case when contains(cast(metadata as varchar), '"guard"') and json_valid(metadata) then
+        cast(json_extract(cast(metadata as varchar), '$.guard.results') as varchar)
+    end as guard_results
 from {{ source('lake', 'traces') }}

@@ -176,6 +176,17 @@ class StatusCount(NamedTuple):
     n: int
 
 
+class GuardCount(NamedTuple):
+    """A row of `rpt_guard_audit`: decisions of a guard beside the verdicts on the same answers."""
+
+    guardrail: str
+    outcome: str
+    """`stopped`, `flagged`, `passed`, `unchecked` or `skipped`."""
+    night_verdict: str | None
+    people_verdict: str | None
+    n: int
+
+
 class TopicCount(NamedTuple):
     """A row of `rpt_topics`: the requests of one topic on one night, or of all together."""
 

@@ -48,6 +48,7 @@ class Night:
     answered_before: Sequence[Row] = ()
     failures: Sequence[Row] = ()
     statuses: Sequence[Row] = ()
+    guard_audit: Sequence[Row] = ()
     topics: Sequence[Row] = ()
     """Of this night and of those before, each with its date."""
     unmet: Sequence[Row] = ()
@@ -81,6 +82,7 @@ class Night:
             "rpt_provenance": self.provenance,
             "rpt_failures": self.failures,
             "rpt_statuses": self.statuses,
+            "rpt_guard_audit": self.guard_audit,
         }
         return marts[model]
 

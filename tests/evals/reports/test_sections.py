@@ -198,3 +198,33 @@ def test_a_failing_answer_shows_what_became_of_its_request() -> None:
     report = Report.from_json(body)
     assert "The request timed out." in render_night(report, history=[])
     assert [row.get("status") for row in report.to_json()["examples"]] == ["timeout", None]
+
+
+def test_the_guards_decisions_are_compared_with_the_night_and_with_people() -> None:
+    """Counts and intervals of what it let through and what it stopped; a guardrail gone is out."""
+    from evals.evaluators import resolution
+    from evals.reports.decide.rows import GuardCount
+    from evals.reports.section import Parts
+    from evals.reports.sections import guard
+    from evals.specs import App, Catalog, Guardrail
+
+    policy = Guardrail(guardrail="tone", question="q", check="toxicity", action="block")
+    rule = resolution.build_guardrail(Catalog(root=Path("catalog")), App(app="a"), policy)
+    counts = [
+        GuardCount("tone", "passed", "pass", None, 90),
+        GuardCount("tone", "passed", "pass", "fail", 3),
+        GuardCount("tone", "unchecked", "fail", "pass", 2),
+        GuardCount("tone", "stopped", "fail", "pass", 1),
+        GuardCount("tone", "stopped", None, "fail", 4),
+        GuardCount("tone", "skipped", None, None, 5),
+        GuardCount("gone", "stopped", None, None, 5),
+    ]
+    (row,) = guard.build(guard.Decisions(counts, (rule,)), Parts())
+    assert (row.n, row.stopped, row.unchecked, row.skipped) == (100, 5, 2, 5)
+    assert (row.missed_by_night.wrong, row.missed_by_night.n) == (2, 95)
+    assert (row.missed_by_people.wrong, row.missed_by_people.n) == (3, 5)
+    assert (row.stopped_wrongly_by_people.wrong, row.stopped_wrongly_by_people.n) == (1, 5)
+    assert (row.stopped_wrongly_by_night.wrong, row.stopped_wrongly_by_night.n) == (0, 1)
+    assert row.missed_by_people.low is not None
+    assert row.missed_by_people.low < 0.6 < (row.missed_by_people.high or 0)
+    assert row.weak
