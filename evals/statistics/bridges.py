@@ -41,6 +41,20 @@ class Bridge(NamedTuple):
         """Returns the variance of `carry`: that of the anchors alone."""
         return share**2 * spread(self.passed) + (1 - share) ** 2 * spread(self.failed)
 
+    def measure_error_at(self, share: float, rate: float) -> float:
+        """Returns the variance of `carry` if the second judge passed a rate of all answers.
+
+        Few flips are seen where few are, and where chance hid them: there the variance of what was
+        seen is too small.
+        """
+        shift, error = rate - self.carry(share), 0.0
+        for part, stratum in ((share, self.passed), (1 - share, self.failed)):
+            passes = min(1.0, max(0.0, expect(stratum) + shift))
+            size = max(stratum.size, 1.0)
+            smooth = (passes * size + 1) / (size + 2)
+            error += part**2 * smooth * (1 - smooth) / size
+        return error
+
     def carry_rate(self, judged: Proportion) -> Proportion:
         """Returns a rate of the first judge as the second would have it (post-stratified)."""
         rate = self.carry(judged.rate)

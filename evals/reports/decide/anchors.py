@@ -219,9 +219,11 @@ def attribute_change(anchored: Anchored, before: Proportion, after: Effect) -> A
     """
     bridge = anchored.bridge
     drift, carried = bridge.measure_drift(before), bridge.carry_rate(before)
-    error = math.sqrt(carried.rate * (1 - carried.rate) / carried.size)
+    sampled, own = carried.rate * (1 - carried.rate) / carried.size, before.rate
+    if_judge = bridge.measure_error_at(own, after.value) - bridge.measure_error(own)
+    error = math.sqrt(sampled + max(0.0, if_judge))
     rest = Effect(after.value - carried.rate, math.hypot(after.se, error))
-    anchor_error = math.sqrt(bridge.measure_error(before.rate))
+    anchor_error = math.sqrt(bridge.measure_error(own))
     change = after.value - before.rate
     needed = max(LEAST, count_needed(anchored.answered, anchor_error, change, ALPHA))
     return Attribution(anchored.answered, Shown.of(drift), Shown.of(rest), needed)

@@ -93,7 +93,7 @@ def test_a_fall_of_the_same_night_is_found() -> None:
     (row,) = found[results.SECTION]
     assert row.verdict == "slipped"
     assert "the judge drifted by −8 ± 4 points on 200 anchors" in row.reason
-    assert "the application fell by −15 ± 8 points (bridged)" in row.reason
+    assert "the application fell by −15 ± 9 points (bridged)" in row.reason
     (one,) = found[incidents.SECTION].rows
     assert one.decides
     assert (one.rates[0].anchors, one.rates[0].before) == (200, pytest.approx(0.72, abs=0.01))

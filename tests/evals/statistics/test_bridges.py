@@ -46,6 +46,13 @@ def test_without_an_anchor_of_a_verdict_nothing_is_sure() -> None:
     assert half.measure_error(0.8) > 0.04 * 0.25
 
 
+def test_a_drift_that_chance_hid_is_less_sure() -> None:
+    """Without a flip among 40, its error is larger if a fifth should have flipped."""
+    none = Bridge(Stratum(32, 0, 32), Stratum(0, 8, 8))
+    assert none.measure_error_at(0.8, 0.6) > 2 * none.measure_error(0.8)
+    assert none.measure_error_at(0.8, none.carry(0.8)) == pytest.approx(none.measure_error(0.8))
+
+
 def test_intervals_of_carried_rates_cover_what_the_second_judge_passes() -> None:
     """93 to 97 of a hundred contain it, with 160 and 40 anchors."""
     rng, n, covered = np.random.default_rng(3), 400, 0
