@@ -7,11 +7,11 @@ reached is a question for a judge of sessions.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pydantic import Field
-from rapidfuzz import fuzz
 
 from evals.evaluators.checks.tool_calls import read_error, select_objects
 from evals.evaluators.checks.tools import NO_STEPS
@@ -20,6 +20,7 @@ from evals.evaluators.normal_form import normalize_text
 from evals.records import Json, JsonLike, Outcome, Skip, Trace
 
 NO_MESSAGES = Skip("no-messages")
+NUMBER = re.compile(r"\d+")
 COMPARED_CHARS = 2000
 """Characters of a message that are compared."""
 COMPARED_BACK = 20
@@ -85,7 +86,11 @@ class AskedOnce(Params):
     """Params of `asked_once`."""
 
     similarity: float = Field(
-        default=0.85, gt=0, le=1, description="how alike two questions are that are one"
+        default=0.75,
+        gt=0,
+        le=1,
+        description="the share of groups of three characters in common from which two questions "
+        "are one; with other numbers they are two",
     )
     min_chars: int = Field(
         default=15, ge=1, description="shorter messages, such as `yes`, are no question"
@@ -138,8 +143,21 @@ def list_questions(messages: Sequence[Json]) -> Iterator[str]:
 def is_asked_before(asked: Sequence[str], place: int, similarity: float) -> bool:
     """Whether a question is like one of the twenty before it."""
     before = asked[max(0, place - COMPARED_BACK) : place]
-    least = 100 * similarity
-    return any(fuzz.ratio(asked[place], text, score_cutoff=least) >= least for text in before)
+    return any(compare_texts(asked[place], text) >= similarity for text in before)
+
+
+def compare_texts(one: str, other: str) -> float:
+    """Returns the share of character trigrams in common (Dice), 0 where the numbers differ."""
+    if Counter(NUMBER.findall(one)) != Counter(NUMBER.findall(other)):
+        return 0.0
+    first, second = count_trigrams(one), count_trigrams(other)
+    return 2 * (first & second).total() / (first.total() + second.total())
+
+
+def count_trigrams(text: str) -> Counter[str]:
+    """Counts the groups of three characters, at the ends with a space."""
+    padded = f" {text} "
+    return Counter(padded[n : n + 3] for n in range(len(padded) - 2))
 
 
 class Handoffs(Params):

@@ -53,6 +53,7 @@ def test_the_first_step_that_went_wrong_is_named() -> None:
         (("Where is my parcel 3381?", "When does it arrive today?"), 0),
         (("Where is my parcel 3381?", "WHERE is my parcel 3381 ??"), 1),
         (("Where is my parcel 3381?", "Thanks", "Where's my parcel 3381"), 1),
+        (("Where is my parcel 3381?", "Where is my parcel 9022?"), 0),
         (("yes", "yes", "Where is my parcel?"), 0),
     ],
 )
