@@ -15,6 +15,7 @@ from evals.models import FAULTS
 from evals.records import Trace
 from evals.reports import json_form
 from evals.reports.archive import read_earlier_reports, read_report
+from evals.reports.classifier_inputs import Inputs, watch_classifiers
 from evals.reports.decide.blessed import Blessed, read_rates
 from evals.reports.decide.incidents import Action, Decision, KnownName
 from evals.reports.decide.rows import Paid, Row, read_row
@@ -231,6 +232,10 @@ class StoredNight:
     def list_unmet_requests(self) -> Sequence[Row]:
         """Returns requests that were not met, up to three of each topic, shortened."""
         return list_unmet_requests(self.lake, self.date, self.app.app)
+
+    def watch_classifiers(self) -> Sequence[Inputs]:
+        """Compares the inputs of classifiers with those they were trained on."""
+        return watch_classifiers(self.lake, self.date, self.evaluators)
 
     def sum_paid(self) -> Paid:
         """Sums what the night paid for its answers."""

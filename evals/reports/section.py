@@ -22,6 +22,8 @@ from evals.statistics import Proportion
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from evals.reports.classifier_inputs import Inputs
+
 Day = date
 """A night, where a field is itself called `date`."""
 
@@ -160,6 +162,10 @@ class NightData(Protocol):
 
     def search_slices(self) -> SliceSearch:
         """Searches slices that fail more than the rest."""
+        ...
+
+    def watch_classifiers(self) -> Sequence[Inputs]:
+        """Compares the inputs of classifiers with those they were trained on."""
         ...
 
     def sum_paid(self) -> Paid:

@@ -10,7 +10,12 @@ from pathlib import Path
 
 from tests.measure.data import DATA, NoDataError
 
-TABLES = ("extraction", "guardrails")
+TABLES = (
+    "extraction",
+    "guardrails",
+    "refusal",
+    "hallucination",
+)
 """Modules of this folder, in the order of the documentation."""
 
 

@@ -22,7 +22,7 @@ from evals.reports.pages.trace_links import HasPage, assume_page
 from evals.reports.phrases import format_percent, indent_json
 from evals.reports.report import Report
 from evals.reports.result_rows import Result
-from evals.reports.sections import agreement, attacks, provenance, results
+from evals.reports.sections import agreement, attacks, classifiers, provenance, results
 from evals.reports.sections.agreement import Agreed
 from evals.specs.model_families import find_family
 from evals.storage.answer_pages import LISTS, TRACES, name_trace_page
@@ -100,6 +100,11 @@ def render_evaluator(
         sentence=describe_evaluator(name, rows, agreed),
         agreed=agreed,
         attacked=attacked,
+        classified=[
+            (row, draw_curve(row))
+            for row in report[classifiers.SECTION]
+            if row.evaluator == name
+        ],
         contradicted=[show_disagreement(one, has_page) for one in disagreements],
         wrong=sum(row.fn + row.fp for row in agreed),
         versions=list_used(name, reports),
@@ -157,6 +162,36 @@ def describe_evaluator(name: str, rows: Sequence[Result], agreed: Sequence[Agree
         f"{format_percent(one.tpr, one.tpr_low, one.tpr_high)} of what they pass and fails "
         f"{format_percent(one.tnr, one.tnr_low, one.tnr_high)} of what they fail; {way}."
     )
+
+
+class Mark(NamedTuple):
+    """A point of a learning curve, in the units of its picture."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    point: classifiers.Point
+
+
+def draw_curve(row: classifiers.Classified) -> list[Mark]:
+    """Draws agreement against the number of labels: from 0 labels on, between .5 and 1."""
+    width, height = SIZE
+    most = max((point.n for point in row.curve), default=1)
+
+    def place(share: float) -> float:
+        return round(height * (1 - max(0.0, share - 0.5) * 2), 1)
+
+    return [
+        Mark(
+            round(width * point.n / most, 1),
+            place(point.rate),
+            place(point.low),
+            place(point.high),
+            point,
+        )
+        for point in row.curve
+    ]
 
 
 def list_used(name: str, reports: Sequence[Report]) -> list[Used]:

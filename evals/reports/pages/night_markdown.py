@@ -17,6 +17,7 @@ from evals.reports.sections import (
     alarms,
     causes,
     changes,
+    classifiers,
     errors,
     examples,
     extraction,
@@ -33,7 +34,7 @@ from evals.storage.report_files import REDACTION_MARKS
 LONGEST = 200
 """Lines; the most that the parts below may add up to."""
 CHANGES, CAUSES, INCIDENTS, RATES, SLICES, ANSWERS, ALARMS, ERRORS = 15, 15, 20, 36, 10, 25, 8, 10
-PARTS = 12
+PARTS, CLASSIFIERS = 12, 4
 """The lines of each part without its heading."""
 COLUMNS = ("", "dimension", "evaluator", "passed", "95% interval", "n", "coverage", "change", "why")
 
@@ -55,6 +56,7 @@ def render_markdown(report: Report) -> str:
         *head("Slices that fail more than the rest", list_slices(report)),
         *head("Failing answers to read", list_answers(report)),
         *head("Alarms", list_alarms(report)),
+        *head("Classifiers", list_classifiers(report)),
         *head("Answers without a verdict", list_errors(report)),
     ]
     return "\n".join(lines) + "\n"
@@ -273,6 +275,17 @@ def list_alarms(report: Report) -> list[str]:
         f"- {quote_code(row.evaluator)}: {quote_prose(row.words)}" for row in report[alarms.SECTION]
     ]
     return cut(lines, ALARMS, report)
+
+
+def list_classifiers(report: Report) -> list[str]:
+    """Lists the classifiers of the night, each with what moved since it was trained."""
+    lines: list[str] = []
+    for row in report[classifiers.SECTION]:
+        moved = [one.name for one in row.inputs if one.drifted]
+        moved += ["agreement"] if row.since and row.since.fell else []
+        state = f"moved: {', '.join(moved)}; label more, train again" if moved else "no drift found"
+        lines.append(f"- {quote_code(row.evaluator)} ({quote_code(row.model)}): {state}")
+    return cut(lines, CLASSIFIERS, report)
 
 
 def list_errors(report: Report) -> list[str]:

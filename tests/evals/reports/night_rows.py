@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from evals.models import FAULTS
+from evals.reports.classifier_inputs import Inputs
 from evals.reports.decide.blessed import Blessed
 from evals.reports.decide.incidents import Decision, KnownName
 from evals.reports.decide.rows import Paid, Row
@@ -41,6 +42,7 @@ class Night:
     anchors: Sequence[Row] = ()
     """Of this night and of those before, each with its date."""
     canaries: Sequence[Row] = ()
+    classifiers: tuple[Inputs, ...] = ()
     attacks: Attacks = Attacks()  # noqa: RUF009  frozen
     noise: Sequence[Row] = ()
     parts: Sequence[Row] = ()
@@ -155,6 +157,10 @@ class Night:
     def list_unmet_requests(self) -> Sequence[Row]:
         """Requests that were not met."""
         return self.unmet
+
+    def watch_classifiers(self) -> Sequence[Inputs]:
+        """The night's classifiers."""
+        return self.classifiers
 
     def sum_paid(self) -> Paid:
         """Returns what the answers cost."""
