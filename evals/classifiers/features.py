@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -68,9 +69,10 @@ def list_words(text: str) -> list[str]:
 def hash_counts(grams: Iterable[str]) -> list[tuple[int, float]]:
     """Returns the hashed counts of n-grams, scaled to length 1."""
     counts: dict[int, int] = {}
-    for gram in grams:
-        column = zlib.crc32(gram.encode("utf-8", "surrogatepass")) % BUCKETS
-        counts[column] = counts.get(column, 0) + 1
+    crc32 = zlib.crc32
+    for gram, n in Counter(grams).items():
+        column = crc32(gram.encode("utf-8", "surrogatepass")) % BUCKETS
+        counts[column] = counts.get(column, 0) + n
     norm = math.sqrt(sum(n * n for n in counts.values())) or 1.0
     return [(column, n / norm) for column, n in counts.items()]
 
@@ -79,7 +81,7 @@ def join_grams(words: Sequence[str], longest: int) -> list[str]:
     """Returns the n-grams of words, from single ones up to the longest."""
     grams = list(words)
     for n in range(2, longest + 1):
-        grams += [" ".join(words[i : i + n]) for i in range(len(words) - n + 1)]
+        grams += map(" ".join, zip(*(words[i:] for i in range(n)), strict=False))
     return grams
 
 
@@ -96,13 +98,16 @@ def compute_opening(material: Material) -> list[tuple[int, float]]:
 def compute_characters(material: Material) -> list[tuple[int, float]]:
     """Computes 2 to 5 characters in a row inside words."""
     text = " ".join(material.text[:MOST_CHARACTERS].lower().split())
-    grams = [
-        padded[i : i + n]
-        for word in text.split(" ")
-        for padded in (f" {word} ",)
-        for n in (2, 3, 4, 5)
-        for i in range(max(1, len(padded) - n + 1))
-    ]
+    grams: list[str] = []
+    for word in text.split(" "):
+        padded = f" {word} "
+        length = len(padded)
+        grams += [padded[i : i + 2] for i in range(length - 1)]
+        for n in (3, 4, 5):
+            if length > n:
+                grams += [padded[i : i + n] for i in range(length - n + 1)]
+            else:
+                grams.append(padded)
     return hash_counts(grams)
 
 
@@ -131,13 +136,13 @@ def compute_overlap(material: Material) -> list[tuple[int, float]]:
     """
     source_words = list_words(material.source[:MOST_SOURCE])
     source, text = set(source_words), list_words(material.text[:MOST_TEXT])
-    values = [share(sum(word in source for word in text), len(text))]
+    values = [share(sum(map(source.__contains__, text)), len(text))]
     for n in (2, 3):
         known = set(zip(*(source_words[i:] for i in range(n)), strict=False))
         grams = list(zip(*(text[i:] for i in range(n)), strict=False))
-        values.append(share(sum(gram in known for gram in grams), len(grams)))
+        values.append(share(sum(map(known.__contains__, grams)), len(grams)))
     supports = [
-        share(sum(word in source for word in words), len(words))
+        share(sum(map(source.__contains__, words)), len(words))
         for words in map(list_words, split_sentences(material.text[:MOST_TEXT]))
     ] or [1.0]
     weak = sum(support < 0.5 for support in supports)
@@ -148,7 +153,7 @@ def compute_overlap(material: Material) -> list[tuple[int, float]]:
 def compute_numbers(material: Material) -> list[tuple[int, float]]:
     """Computes how many numbers the text has, and how many of them its source lacks."""
     numbers = NUMBER.findall(material.text[:MOST_TEXT])
-    known = set(NUMBER.findall(material.source[:MOST_SOURCE]))
+    known = set(NUMBER.findall(material.source[:MOST_SOURCE])) if numbers else set[str]()
     unknown = sum(number not in known for number in numbers)
     values = (math.log1p(len(numbers)), math.log1p(unknown), share(unknown, len(numbers) or 1))
     return list(enumerate(values))

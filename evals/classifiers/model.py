@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -45,11 +46,8 @@ class Model(NamedTuple):
 
     def decide(self, vector: Vector) -> float:
         """Returns the decision value: above 0 it leans to fail."""
-        weights = self.weights
-        total = self.intercept
-        for column, value in zip(vector.columns, vector.values, strict=True):
-            total += weights[column] * value
-        return total
+        weights = map(self.weights.__getitem__, vector.columns)
+        return self.intercept + sum(map(operator.mul, weights, vector.values))
 
     def estimate(self, vector: Vector) -> float:
         """Returns the calibrated probability that people would fail the subject."""

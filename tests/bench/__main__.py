@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.bench import guard, peers, slices
+from tests.bench import classifiers, guard, peers, slices
 
 CALLS, CONCURRENCY, LATENCY_MS, FAST_MS = 2000, 64, 100, 5
 TRACES = 50_000
@@ -342,6 +342,16 @@ def measure_guard() -> None:
     print_figure("guard_p95", spent, "ms", "bound 10 ms of CPU, ten guardrails", spent / 10)
 
 
+def measure_classifier() -> None:
+    """Measures a classifier beside its bound, and beside one call to a judge after another."""
+    cost, calls = classifiers.measure_cost(), 50
+    print_figure("classifier_trace", cost.cpu_s * 1000, "ms", "bound 2 ms", cost.cpu_s / 0.002)
+    with start_server(LATENCY_MS) as url:
+        window, _ = measure_client("openai", url, calls, 1)
+    ratio = window / calls / cost.wall_s
+    print_figure("classifier_speed", cost.wall_s * 1000, "ms", "a call to a judge", ratio)
+
+
 def main() -> None:
     """Runs all benchmarks."""
     calls = int(sys.argv[1]) if len(sys.argv) > 1 else CALLS
@@ -351,6 +361,7 @@ def main() -> None:
     measure_spans()
     measure_slices()
     measure_guard()
+    measure_classifier()
     measure_runner(calls)
     measure_refusals()
     measure_memory(int(sys.argv[2]) if len(sys.argv) > 2 else TRACES)
