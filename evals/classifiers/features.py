@@ -5,6 +5,7 @@ Training and scoring use the same code, which needs no library; weights are in `
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import zlib
@@ -128,19 +129,35 @@ def share(part: float, whole: float) -> float:
     return part / whole if whole else 1.0
 
 
+class SourceIndex(NamedTuple):
+    """What is in a source."""
+
+    words: frozenset[str]
+    pairs: frozenset[tuple[str, ...]]
+    triples: frozenset[tuple[str, ...]]
+    numbers: frozenset[str]
+
+
+@functools.lru_cache(maxsize=32)
+def index_source(source: str) -> SourceIndex:
+    """Returns what is in a source: answers over the same passages often follow each other."""
+    words = list_words(source)
+    pairs, triples = (frozenset(zip(*(words[i:] for i in range(n)), strict=False)) for n in (2, 3))
+    return SourceIndex(frozenset(words), pairs, triples, frozenset(NUMBER.findall(source)))
+
+
 def compute_overlap(material: Material) -> list[tuple[int, float]]:
     """Computes how much of the text is in its source: words, pairs, triples, sentence by sentence.
 
     Shares, so that a longer text has no larger ones; but for the number of sentences of which less
     than half is.
     """
-    source_words = list_words(material.source[:MOST_SOURCE])
-    source, text = set(source_words), list_words(material.text[:MOST_TEXT])
+    known, text = index_source(material.source[:MOST_SOURCE]), list_words(material.text[:MOST_TEXT])
+    source = known.words
     values = [share(sum(map(source.__contains__, text)), len(text))]
-    for n in (2, 3):
-        known = set(zip(*(source_words[i:] for i in range(n)), strict=False))
+    for n, there in ((2, known.pairs), (3, known.triples)):
         grams = list(zip(*(text[i:] for i in range(n)), strict=False))
-        values.append(share(sum(map(known.__contains__, grams)), len(grams)))
+        values.append(share(sum(map(there.__contains__, grams)), len(grams)))
     supports = [
         share(sum(map(source.__contains__, words)), len(words))
         for words in map(list_words, split_sentences(material.text[:MOST_TEXT]))
@@ -153,7 +170,7 @@ def compute_overlap(material: Material) -> list[tuple[int, float]]:
 def compute_numbers(material: Material) -> list[tuple[int, float]]:
     """Computes how many numbers the text has, and how many of them its source lacks."""
     numbers = NUMBER.findall(material.text[:MOST_TEXT])
-    known = set(NUMBER.findall(material.source[:MOST_SOURCE])) if numbers else set[str]()
+    known = index_source(material.source[:MOST_SOURCE]).numbers
     unknown = sum(number not in known for number in numbers)
     values = (math.log1p(len(numbers)), math.log1p(unknown), share(unknown, len(numbers) or 1))
     return list(enumerate(values))

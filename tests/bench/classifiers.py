@@ -19,10 +19,10 @@ ANSWERS, LEARNED, REPEATS = 100, 120, 7
 
 
 def build_material(n: int) -> Material:
-    """Builds an answer of about 200 words over passages of about 1,000."""
+    """Builds an answer of 200 words over passages of 1,000, which five answers share."""
     words = [WORDS[(n * 7 + i * i) % len(WORDS)] for i in range(200)]
     begin = "Sorry, I cannot" if n % 3 == 0 else "It is stated that"
-    return Material(f"{begin} {' '.join(words)} {n}.", SOURCE)
+    return Material(f"{begin} {' '.join(words)} {n}.", f"Passages {n // 5}. {SOURCE}")
 
 
 def train() -> Model:
