@@ -16,13 +16,16 @@ from evals.evaluators.gold import GoldAndLabels
 from evals.guard import Guard
 from evals.labels.groups import find_group, is_held_out
 from evals.labels.mapped_labels import map_labels
-from evals.records import Failure, Outcome
+from evals.records import Failure, Outcome, Score
 from evals.runs.trained_models import keep_model
 from evals.specs import Catalog, CatalogError, load_catalog
 from evals.storage.documents.trained_models import find_model, list_models, read_skops
 from evals.storage.label_records import read_labels
 from evals.storage.lake import Lake
+from evals.storage.night_state import update_state
+from evals.storage.report_files import write_report
 from evals.training import candidates, examples, proposals
+from tests.evals.reports import report_bodies
 from tests.evals.training.team import (
     NIGHT,
     NOW,
@@ -200,6 +203,47 @@ def test_a_judge_without_agreement_teaches_nobody(tmp_path: Path) -> None:
     write_night(lake, 60)
     with pytest.raises(examples.NotAligned, match="'tone' does not agree with people enough"):
         candidates.train(lake, catalog, spec, NOW)
+
+
+@pytest.mark.parametrize("usable", [True, False])
+def test_an_aligned_judge_teaches_by_its_verdicts(tmp_path: Path, usable: bool) -> None:
+    """On answers that are not held out; people's labels measure what was learned."""
+    lake = Lake(tmp_path / "home").open()
+    catalog = build_catalog(tmp_path / "catalog")
+    spec: Any = catalog.classifiers["complies"].model_validate(
+        {"classifier": "complies", "dimension": "complies", "learns_from": {"judge": "polite"}}
+    )
+    traces = write_night(lake, 90)
+    row = {**report_bodies.slipped()["agreement"][0], "usable": usable}
+    body = report_bodies.night(NIGHT.isoformat(), "chat", agreement=[row])
+    write_report(lake, NIGHT, body, "", {})
+    version = str(row["evaluator_version"])
+    update_state(
+        lake,
+        NIGHT,
+        reports={"chat": str(body["version"])},
+        evaluators={"chat": {"polite": version}},
+    )
+    scores = [
+        Score(
+            one.trace_id, NIGHT, "chat", "tone", "polite", version, "judge", "scored",
+            "fail" if one.output.startswith(SORRY) else "pass", 0.5, "", None,
+        )
+        for one in traces
+    ]  # fmt: skip
+    lake.write("scores", NIGHT, scores, f"polite@chat@{version}")
+    if not usable:
+        with pytest.raises(examples.NotAligned):
+            examples.collect(lake, catalog, spec)
+        return
+    collected = examples.collect(lake, catalog, spec)
+    assert {one.trace_id for one in collected.learned} == {
+        one.trace_id for one in traces if not is_held_out(find_group(one, "session"))
+    }
+    assert all(is_held_out(one.group) for one in collected.held_out)
+    card = candidates.train(lake, catalog, spec, NOW).card
+    assert card.learns_from == "judge polite"
+    assert card.held_out is not None
 
 
 def test_too_few_labels_are_counted(tmp_path: Path) -> None:
