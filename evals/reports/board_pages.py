@@ -103,8 +103,8 @@ def write_cost(lake: Lake, catalog: Catalog) -> None:
     shown = Shown(list(list_current(lake)), [])
     nights = shown.list_nights()[-RECENT:]
     own = [row for row in shown.versions if nights and row.night >= nights[0]]
-    budget = catalog.budget.usd_per_day
-    page = cost.render_cost(read_reports(lake, own), catalog.models, budget)
+    budgets = {None: catalog.budget} | {name: app.budget for name, app in catalog.apps.items()}
+    page = cost.render_cost(read_reports(lake, own), catalog.models, budgets)
     write_linked_page(lake, board.COST, page)
 
 

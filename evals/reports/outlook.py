@@ -6,6 +6,7 @@ Pure; `pages.cost` shows it with its assumptions.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -13,9 +14,12 @@ from typing import NamedTuple
 from evals.evaluators.registry import needs_alignment
 from evals.reports.phrases import format_day, format_percent
 from evals.reports.report import Report
-from evals.reports.sections import accounting, cost, provenance, results
-from evals.specs import ModelPin
+from evals.reports.sections import accounting, cost, errors, provenance, results
+from evals.runs.score_files import NOT_ASKED
+from evals.specs import Budget, ModelPin
 
+UNASKED = NOT_ASKED | {"no-model", "no-key"}
+"""Codes of questions that were due and not asked, as dbt's macro `is_unasked` has them."""
 YEAR = 365.25
 NEVER = 365 * 30
 """Days beyond which a trend predicts nothing."""
@@ -53,6 +57,13 @@ class Spending(NamedTuple):
         each = self.usd_each
         return None if each is None or not self.nights else each * self.wanted / self.nights
 
+    @property
+    def calls_all(self) -> float | None:
+        """Calls a night if every trace were judged; no price changes them."""
+        if not self.scored or not self.nights:
+            return None
+        return self.calls / self.scored * self.wanted / self.nights
+
 
 class Trend(NamedTuple):
     """How the prices of the pinned models moved."""
@@ -64,15 +75,38 @@ class Trend(NamedTuple):
     """The nights from which the first and the last price are in force."""
 
 
-class Outlook(NamedTuple):
-    """When judging everything fits the budget."""
+class Need(NamedTuple):
+    """What judging everything takes, beside the budget it must fit."""
 
-    full: float
-    """Dollars a night for everything, today."""
-    budget: float | None
-    trend: Trend | None
+    app: str | None
+    """None: all applications together."""
+    usd: float
+    """Dollars a night, today."""
+    calls: float
+    """A night."""
+    budget: Budget
     fits: date | None
-    """None: never at this trend, or unknown without one."""
+    """When it fits; None: never at this trend, or unknown without one."""
+
+
+class Outlook(NamedTuple):
+    """When judging everything fits every budget."""
+
+    trend: Trend | None
+    total: Need
+    apps: tuple[Need, ...]
+    """Of the applications with a budget of their own."""
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether there is a budget at all."""
+        return has_limit(self.total.budget) or bool(self.apps)
+
+    @property
+    def fits(self) -> date | None:
+        """The day when the last of them fits; None: never, or unknown."""
+        days = [need.fits for need in (self.total, *self.apps)]
+        return None if None in days else max(day for day in days if day)
 
 
 def sum_spending(reports: Iterable[Report]) -> Spending:
@@ -87,13 +121,24 @@ def sum_spending(reports: Iterable[Report]) -> Spending:
         usd += paid.usd or 0.0
         calls += paid.calls
         is_complete &= paid.usd is not None and not paid.unpriced
+        unasked = count_unasked(report)
         for row in report[results.SECTION]:
             if row.is_whole and needs_alignment(row.kind):
                 verdicts = row.passed + row.failed
                 scored += verdicts
                 wanted += verdicts + row.errored + (row.unsampled or 0) + row.pending
+                wanted += unasked[row.dimension, row.evaluator]
                 caught += row.failed
     return Spending(len(nights), traces, usd, calls, scored, wanted, caught, is_complete)
+
+
+def count_unasked(report: Report) -> Counter[tuple[str, str]]:
+    """Counts the evaluations that were due and not asked for, by dimension and evaluator."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for row in report[errors.SECTION]:
+        if row.status == "skipped" and row.code in UNASKED:
+            counts[row.dimension, row.evaluator] += row.count
+    return counts
 
 
 def find_trend(reports: Sequence[Report], models: Mapping[str, ModelPin]) -> Trend | None:
@@ -115,23 +160,58 @@ def find_trend(reports: Sequence[Report], models: Mapping[str, ModelPin]) -> Tre
     return Trend(math.exp(mean), min(move[1] for move in moves), max(move[2] for move in moves))
 
 
-def foresee(full: float, budget: float | None, trend: Trend | None, today: date) -> Outlook:
-    """Computes the day when judging everything fits the budget.
+def has_limit(budget: Budget) -> bool:
+    """Whether a budget limits anything."""
+    return budget.usd_per_day is not None or budget.calls_per_day is not None
+
+
+def foresee(
+    spending: Mapping[str | None, Spending],
+    budgets: Mapping[str | None, Budget],
+    trend: Trend | None,
+    today: date,
+) -> Outlook | None:
+    """Foresees when judging everything fits the budgets.
 
     Args:
-        full: dollars a night for everything, today.
-        budget: dollars a day; None: no limit.
+        spending: by application; None: of all together.
+        budgets: the same.
         trend: of the prices.
         today: the last night.
+
+    Returns:
+        None where nothing was judged.
     """
+    needs = {
+        app: build_need(app, own, budgets.get(app, Budget()), trend, today)
+        for app, own in spending.items()
+    }
+    total = needs.pop(None, None)
+    limited = tuple(need for need in needs.values() if need and has_limit(need.budget))
+    return total and Outlook(trend, total, limited)
+
+
+def build_need(
+    app: str | None, spending: Spending, budget: Budget, trend: Trend | None, today: date
+) -> Need | None:
+    """Computes what judging everything takes; None where nothing was judged."""
+    usd, calls = spending.usd_all, spending.calls_all
+    if usd is None or calls is None:
+        return None
+    fits = find_day(usd, budget.usd_per_day, trend, today)
+    if budget.calls_per_day is not None and calls > budget.calls_per_day:
+        fits = None
+    return Need(app, usd, calls, budget, fits)
+
+
+def find_day(full: float, budget: float | None, trend: Trend | None, today: date) -> date | None:
+    """Finds the day when a cost a night fits a budget; None: never, or unknown without a trend."""
     if budget is None or full <= budget:
-        return Outlook(full, budget, trend, today)
+        return today
     if trend is None or trend.factor >= 1 or budget <= 0:
-        return Outlook(full, budget, trend, None)
+        return None
     days = math.log(budget / full) / math.log(trend.factor) * YEAR
-    return Outlook(
-        full, budget, trend, today + timedelta(math.ceil(days)) if days < NEVER else None
-    )
+    return today + timedelta(math.ceil(days)) if days < NEVER else None
 
 
 def describe_trend(trend: Trend) -> str:

@@ -29,7 +29,7 @@ from evals.reports.versions import NightVersion
 from tests.evals.reports import report_bodies as bodies
 from tests.evals.reports.page_text import render_bodies, render_body
 from tests.evals.reports.test_answer_pages import build_night, build_trace, give, render_pages
-from tests.evals.reports.test_linked_pages import PIN, involve, judged, tell
+from tests.evals.reports.test_linked_pages import BUDGETS, PIN, involve, judged, tell
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -170,7 +170,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "slices": lambda: render_part(worse=False),
     "topics": lambda: render_topics(bodies.typed(busy()), {}, lack_page),
     "disagreements": render_contradicted,
-    "cost": lambda: render_cost([bodies.typed(judged())], {"m": PIN}, 1.0),
+    "cost": lambda: render_cost([bodies.typed(judged())], {"m": PIN}, BUDGETS),
     "attack": lambda: render_answers(attack(), name="traces/"),
 }
 

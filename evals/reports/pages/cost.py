@@ -14,7 +14,7 @@ from evals.reports.outlook import Outlook, Spending, find_trend, foresee, sum_sp
 from evals.reports.pages.environment import load_environment
 from evals.reports.phrases import format_day, format_dollars, format_percent
 from evals.reports.report import Report
-from evals.specs import ModelPin
+from evals.specs import Budget, ModelPin
 
 YEARS = 3
 """Of the line."""
@@ -32,28 +32,30 @@ class Line(NamedTuple):
 
 
 def render_cost(
-    reports: Sequence[Report], models: Mapping[str, ModelPin], budget: float | None
+    reports: Sequence[Report],
+    models: Mapping[str, ModelPin],
+    budgets: Mapping[str | None, Budget],
 ) -> str:
     """Renders the page of costs.
 
     Args:
         reports: of the nights that are summed, oldest first.
         models: the catalog's pins, with their prices.
-        budget: dollars a day; None: no limit.
+        budgets: of a day, by application; None: of all together.
     """
     by_app: dict[str, list[Report]] = defaultdict(list)
     for report in reports:
         by_app[report.app].append(report)
     total = sum_spending(reports)
     today = max((report.date for report in reports), default=date.min)
-    full = total.usd_all
-    outlook = (
-        foresee(full, budget, find_trend(reports, models), today) if full is not None else None
-    )
+    spending = {app: sum_spending(own) for app, own in sorted(by_app.items())}
+    outlook = foresee({None: total, **spending}, budgets, find_trend(reports, models), today)
     return load_environment().get_template("cost.html").render(
         sentence=describe_cost(total, outlook, today),
         total=total,
-        rows=[(own[-1], sum_spending(own)) for _, own in sorted(by_app.items())],
+        rows=[(by_app[app][-1], own) for app, own in spending.items()],
+        needs=[outlook.total, *outlook.apps] if outlook else [],
+        titles={app: own[-1].title or app for app, own in by_app.items()},
         outlook=outlook,
         line=draw_line(outlook) if outlook and outlook.trend else None,
         today=today,
@@ -68,30 +70,31 @@ def describe_cost(total: Spending, outlook: Outlook | None, today: date) -> str:
     nights = "one night" if total.nights == 1 else f"{total.nights} nights"
     share, usd = format_percent(total.share), format_dollars(total.usd)
     opening = f"Judging {share} of what the judges cover cost {usd} in {nights}"
-    if outlook is None or outlook.budget is None:
+    if outlook is None or not outlook.has_budget:
         return f"{opening}; the catalog sets no budget."
+    budget = "every budget" if outlook.apps else "the budget"
     if outlook.fits == today:
-        return f"{opening}; judging everything fits the budget."
+        return f"{opening}; judging everything fits {budget}."
     if outlook.fits is None:
-        return f"{opening}; judging everything does not come to fit the budget."
-    return (
-        f"{opening}; judging everything fits the budget from {format_day(outlook.fits, 'plain')}."
-    )
+        return f"{opening}; judging everything does not come to fit {budget}."
+    return f"{opening}; judging everything fits {budget} from {format_day(outlook.fits, 'plain')}."
 
 
 def draw_line(outlook: Outlook) -> Line:
     """Draws the cost of judging everything over the next years."""
     factor = outlook.trend.factor if outlook.trend else 1.0
-    costs = [outlook.full * factor ** (step / 12) for step in range(12 * YEARS + 1)]
-    top = max([*costs, outlook.budget or 0.0]) or 1.0
+    costs = [outlook.total.usd * factor ** (step / 12) for step in range(12 * YEARS + 1)]
+    budget = outlook.total.budget.usd_per_day
+    top = max([*costs, budget or 0.0]) or 1.0
     points = [
         (WIDTH * step / (12 * YEARS), HEIGHT - HEIGHT * cost / top)
         for step, cost in enumerate(costs)
     ]
+    limit = "" if budget is None else f"; budget {format_dollars(budget)} a day"
     return Line(
         "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in points),
-        None if outlook.budget is None else round(HEIGHT - HEIGHT * outlook.budget / top, 1),
+        None if budget is None else round(HEIGHT - HEIGHT * budget / top, 1),
         top,
-        f"{format_dollars(costs[0])} a night today, {format_dollars(costs[-1])} in {YEARS} years; "
-        f"budget {format_dollars(outlook.budget)} a day",
+        f"{format_dollars(costs[0])} a night today, {format_dollars(costs[-1])} in {YEARS} years"
+        f"{limit}",
     )

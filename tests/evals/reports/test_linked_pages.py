@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from evals.reports import board_pages
-from evals.reports.outlook import Trend, find_trend, foresee, sum_spending
+from evals.reports.outlook import Trend, find_day, find_trend, sum_spending
 from evals.reports.pages.cost import render_cost
 from evals.reports.pages.evaluator import locate_evaluator, render_evaluator
 from evals.reports.pages.incident import list_incidents, locate_incident, render_incident
-from evals.specs import Catalog, ModelPin
+from evals.specs import Budget, Catalog, ModelPin
 from evals.storage.lake import Lake
 from tests.evals.reports import report_bodies as bodies
 from tests.evals.reports.page_text import Page, follow_links, read_heading
@@ -25,6 +25,7 @@ PRICES = [
     {"since": "2026-10-08", "input": 2, "output": 8},
 ]
 PIN = ModelPin.model_validate({"name": "m", "model": "m-2026-01-01", "prices": PRICES})
+BUDGETS: dict[str | None, Budget] = {None: Budget(usd_per_day=1.0)}
 
 
 def involve(dimension: str = "title", **more: Any) -> dict[str, Any]:
@@ -159,10 +160,20 @@ def test_the_cost_of_everything_is_that_of_what_was_judged_times_its_share() -> 
     assert trend
     assert trend.factor == pytest.approx(0.5, abs=0.001)
     assert find_trend([report], {"m": PIN.model_copy(update={"model": "other"})}) is None
-    page = Page(render_cost([report], {"m": PIN}, 1.0))
+    page = Page(render_cost([report], {"m": PIN}, BUDGETS))
     assert "fits the budget from 7 October 2028" in page.words
     assert "prices fell 50% a year between 8 October 2025 and 8 October 2026" in page.words
     assert "$0.20" in page.words
+
+
+@pytest.mark.parametrize(("code", "wanted"), [("budget", 250), ("no-key", 250), ("too-long", 200)])
+def test_what_the_budget_stopped_is_no_judged_answer(code: str, wanted: int) -> None:
+    """Questions that were due and not asked are in the share judged and in the cost of all."""
+    skipped = {"dimension": "tone", "evaluator": "polite", "code": code, "status": "skipped"}
+    row = bodies.result("tone", 45, 5, kind="judge", evaluator="polite", unsampled=150) | {
+        "skipped": 50, "n": 100}  # fmt: skip
+    spent = sum_spending([bodies.typed(judged(results=[row], errors=[skipped | {"count": 50}]))])
+    assert (spent.scored, spent.wanted, spent.usd_all) == (50, wanted, 0.02 * wanted)
 
 
 @pytest.mark.parametrize(
@@ -182,12 +193,43 @@ def test_the_day_on_which_everything_fits_the_budget(
 ) -> None:
     """It is now, a day that follows from the trend, or none that the trend supports."""
     trend = None if factor is None else Trend(factor, NIGHT, NIGHT)
-    assert foresee(full, budget, trend, NIGHT).fits == fits
+    assert find_day(full, budget, trend, NIGHT) == fits
+
+
+@pytest.mark.parametrize(
+    ("budgets", "end", "words"),
+    [
+        ({None: Budget(usd_per_day=9.0)}, "everything fits the budget.", "cost $4.00 a night"),
+        ({}, "the catalog sets no budget.", "cost $4.00 a night."),
+        (
+            {None: Budget(usd_per_day=9.0), bodies.night()["app"]: Budget(usd_per_day=2.0)},
+            "everything fits every budget from 8 October 2027.",
+            "everything would cost $4.00 a night; the budget is $2.00 a day",
+        ),
+        (
+            {None: Budget(usd_per_day=9.0, calls_per_day=100)},
+            "everything does not come to fit the budget.",
+            "It would take 200 calls a night; the budget is 100 a day.",
+        ),
+        (
+            {None: Budget(calls_per_day=200)},
+            "everything fits the budget.",
+            "It would take 200 calls a night; the budget is 200 a day.",
+        ),
+    ],
+)
+def test_everything_fits_where_it_fits_each_budget(
+    budgets: dict[str | None, Budget], end: str, words: str
+) -> None:
+    """An application's own budget and one of calls, which no price changes, count too."""
+    page = Page(render_cost([bodies.typed(judged())], {"m": PIN}, budgets))
+    assert end in page.words
+    assert words in page.words
 
 
 def test_a_home_without_judges_has_a_page_of_costs() -> None:
     """It states that nothing was judged, and foresees nothing."""
     for reports in ([], [bodies.typed(bodies.night())]):
-        page = render_cost(reports, {}, 10.0)
+        page = render_cost(reports, {}, {None: Budget(usd_per_day=10.0)})
         assert "No answer was judged by a model" in read_heading(page)
         assert "Outlook" not in page
