@@ -24,6 +24,7 @@ from evals.reports.phrases import format_day, format_points, format_whole_percen
 from evals.specs import Gate
 from evals.statistics import Difference, Proportion, mde, needed_n, normal_quantile
 from evals.statistics.comparisons import POWER
+from evals.statistics.series import CAP
 
 Word = Literal["held", "slipped", "too close to call", "not measured"]
 """The four verdicts."""
@@ -55,6 +56,10 @@ class Nightly(NamedTuple):
     """The lower bound of the change over the last nights."""
     is_full: bool
     """Whether its baseline is long enough to show how much nights differ."""
+    score: float
+    """The evidence so far that it fell."""
+    threshold: float
+    """From which the evidence opens an incident."""
     since: date | None
     """The first night of the incident that is open; None without one."""
     drift: str = ""
@@ -65,6 +70,16 @@ class Nightly(NamedTuple):
     def explain_judge(self) -> str | None:
         """Returns a reason where a fall is the judge's alone."""
         return self.drift if self.is_of_judge else None
+
+    def describe_next(self) -> str:
+        """Describes whether another night such as this one can open an incident.
+
+        A night adds at most the root of the sum of both squares.
+        """
+        if math.hypot(max(0.0, self.score), max(0.0, min(self.z, CAP))) >= self.threshold:
+            return "another such night can open an incident"
+        score = f"{max(0.0, self.score):.1f} of {self.threshold:.1f}"
+        return f"that may be how nights differ: the evidence for an incident is {score}"
 
     def has_held(self, gate: Gate, tonight: Difference) -> bool:
         """Whether a drop of `max_drop` is ruled out, over the last nights and for tonight."""
@@ -149,7 +164,7 @@ def decide_verdict(m: Measurement, gate: Gate, chance: Chances, nightly: Nightly
     if (p < gate.alpha and d.change > 0) or has_held:
         return Verdict("held", text)
     if p < gate.alpha and d.high < 0:
-        return Verdict("too close to call", f"{text}; another such night opens an incident")
+        return Verdict("too close to call", f"{text}; {nightly.describe_next()}")
     shortfall = describe_shortfall(m, gate)
     if shortfall and m.attribution:
         shortfall = f"{shortfall}; {m.attribution.describe()}"

@@ -69,7 +69,11 @@ def list_nightly(measured: Sequence[Measurement], found: Incidents) -> list[Nigh
     for m in measured:
         key = m.row.series
         one, since, drift = found.find_series(key), found.find_start(key), found.find_drift(key)
-        shown.append(Nightly(one.z, one.low, one.nights >= FULL, since, *drift) if one else None)
+        shown.append(
+            Nightly(one.z, one.low, one.nights >= FULL, one.score, one.threshold, since, *drift)
+            if one
+            else None
+        )
     return shown
 
 
