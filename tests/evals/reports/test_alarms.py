@@ -85,12 +85,13 @@ def test_a_model_that_changed_behind_its_name_is_an_alarm() -> None:
 
 def test_every_report_is_stamped_with_what_an_id_promises() -> None:
     """Class, reason and who answered; an evaluator without a model has none of it."""
-    described = describe_evaluator(build_evaluator("gpt-6-sol"), read_answering([by("gpt-6-sol")]))
+    answering = read_answering([by("gpt-6-sol")])
+    described = describe_evaluator(build_evaluator("gpt-6-sol"), answering, {})
     assert described.pin
     assert described.pin.promise == "unverifiable"
     assert described.answered_by == (AnsweredBy("gpt-6-sol", "fp", 3),)
     plain = build_evaluator().model_copy(update={"pin": None, "judge": None})
-    assert describe_evaluator(plain, read_answering([by("x")])).pin is None
+    assert describe_evaluator(plain, read_answering([by("x")]), {}).pin is None
 
 
 @pytest.mark.parametrize("policy", ["strict", "record"])
