@@ -7,13 +7,14 @@ import json
 from dataclasses import asdict, replace
 
 from tests.simulate import intervals, judges, promises
+from tests.simulate.baselines import BlessedWorld, measure_slips
 from tests.simulate.bridges import JudgeWorld, Side
 from tests.simulate.bridges import measure_reports as measure_judge_reports
 from tests.simulate.causes import CauseWorld, measure_reports
 from tests.simulate.slices import SliceWorld, measure_world
 from tests.simulate.worlds import Change, World
 
-PARTS = ("alarms", "bridges", "causes", "judges", "slices")
+PARTS = ("alarms", "baselines", "bridges", "causes", "judges", "slices")
 QUIET = 0.03
 """The sd of a night's shock that is .01 at a rate of .12."""
 NULL: dict[str, tuple[World, int]] = {
@@ -100,6 +101,15 @@ BRIDGED: dict[str, tuple[JudgeWorld, range | None]] = {
     "nothing, the same judge": (JudgeWorld(version="v1", nights=28), range(0, 28, 9)),
 }
 """Nights after a judge got another version or drifted, and those of them that are reported."""
+BLESSED = {
+    f"{n} answers, nights vary by {spread}": BlessedWorld(n, spread)
+    for n in (200, 1000)
+    for spread in (0.03, 0.06, 0.09)
+} | {
+    f"{n} answers, -{by * 100:g} points": BlessedWorld(n, by=by, nights=5)
+    for n, by in ((200, 0.2), (200, 0.15), (1000, 0.15), (1000, 0.06))
+}
+"""Nights that are compared with a blessed one, at a rate of 88%; .03 are one point."""
 LASTING = {
     "+6, n 200": (200, 0.06),
     "+6, n 1000": (1000, 0.06),
@@ -155,6 +165,8 @@ def main() -> None:
         print_slices(given.seed, max(1, given.boards // 10))
     if given.only in (None, "causes"):
         print_causes(given.seed, max(1, given.boards // 10))
+    if given.only in (None, "baselines"):
+        print_baselines(given.seed, max(1, given.boards // 5))
     if given.only in (None, "bridges"):
         print_bridges(given.seed, max(1, given.boards // 10))
     if given.only in (None, "judges"):
@@ -168,6 +180,13 @@ def print_bridges(seed: int, worlds: int) -> None:
     for name, (world, nights) in BRIDGED.items():
         found = measure_judge_reports(world, seed, worlds, nights)
         print_figure(about="reports after a judge changed", world=name, **found._asdict())
+
+
+def print_baselines(seed: int, applications: int) -> None:
+    """Prints how often applications slip against a blessed night."""
+    for name, world in BLESSED.items():
+        found = measure_slips(world, seed, applications)
+        print_figure(about="slips against a blessed night", world=name, **found._asdict())
 
 
 def print_causes(seed: int, worlds: int) -> None:
