@@ -74,11 +74,29 @@ def resolve_dimensions(catalog: Catalog, app: App) -> Iterator[Evaluator]:
         if dimension.recorded:
             declared.append((place, resolve_recorded(catalog, app, dimension)))
     evaluators = [evaluator for _, evaluator in declared]
+    first: dict[str, str] = {}
     for place, evaluator in declared:
         try:
+            check_name(evaluator, first)
             yield include_peers(evaluator, evaluators)
         except WrongDeclaration as problem:
             place.refuse(problem)
+
+
+def check_name(evaluator: Evaluator, first: dict[str, str]) -> None:
+    """Refuses a second use of one judge: its scores would replace those of the first.
+
+    Args:
+        evaluator: the evaluator.
+        first: the dimension of each evaluator before it, by name; this one is added.
+
+    Raises:
+        WrongDeclaration: another dimension has an evaluator of this name.
+    """
+    other = first.setdefault(evaluator.name, evaluator.dimension)
+    if other != evaluator.dimension:
+        problem = f"{evaluator.name!r} answers {other!r} already; copy it under another name"
+        raise WrongDeclaration((evaluator.kind,), problem)
 
 
 def resolve_check(

@@ -136,6 +136,19 @@ def test_a_panel_s_version_has_those_of_its_members(home: Home) -> None:
     assert len(versions) == 2
 
 
+def test_one_judge_answers_one_dimension(home: Home) -> None:
+    """A second dimension of the same judge is refused: one's scores would replace the other's."""
+    judge = "  - {{dimension: {}, question: 'Is it?', check: {{judge: kind}}}}\n"
+    home.write(["apple"], judge.format("a") + judge.format("b"))
+    judges = home.root / "catalog" / "judges"
+    judges.mkdir()
+    (judges / "kind.yaml").write_text("{judge: kind, asks: Kind, model: m, system: Judge.}")
+    pin = "m: {model: m-2026-01-01, base_url: 'http://127.0.0.1:1/v1'}"
+    (home.root / "catalog" / "models.yaml").write_text(pin)
+    with pytest.raises(CatalogError, match=r"suites/chat.yaml:4: .*'kind' answers 'a' already"):
+        resolve_app(home.lake, home.catalog, "chat")
+
+
 @pytest.mark.parametrize(
     ("dimensions", "message"),
     [
