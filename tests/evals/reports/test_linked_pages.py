@@ -138,6 +138,10 @@ def test_an_evaluator_begins_with_how_far_people_agree_with_it() -> None:
         "40% of what they fail; it decides."
     )
     assert "people labelled none" in read_heading(render_evaluator("polite", reports[:1]))
+    weighed = bodies.typed(judged(agreement=[row | {"sampled": True}]))
+    note = "the agreement is that of all answers, by each label's chance of being asked"
+    assert note in Page(render_evaluator("polite", [weighed])).words
+    assert note not in Page(render_evaluator("polite", reports)).words
 
 
 def test_a_judge_of_its_own_family_s_answers_is_said_to_be_one() -> None:

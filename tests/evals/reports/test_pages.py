@@ -143,9 +143,9 @@ def test_failed_errored_skipped_and_unsampled_stay_apart() -> None:
 def test_unaligned_judge_decides_nothing() -> None:
     """An unaligned judge is marked, and does not count among those that decide."""
     words = Page(render_body(bodies.slipped())).words
-    assert "Unaligned judge: people disagree with it, so it is not gating." in words
+    assert "Not gating: it is not shown to agree with people." in words
     assert "of three dimensions that decide" in words
-    assert "Unaligned" not in Page(render_body(bodies.night())).words
+    assert "agree with people" not in Page(render_body(bodies.night())).words
 
 
 def test_examples_are_full_and_five_at_most() -> None:
