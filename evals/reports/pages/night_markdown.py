@@ -104,6 +104,8 @@ def list_steps(report: Report) -> Iterator[str]:
     if any(row.verdict == "slipped" for row in rows):
         yield "- Read the failing answers below, and look for what they share."
         yield "- Undo or repair what changed, if an incident or a cause below names it."
+    elif any(cause.same_night for cause in report[causes.SECTION]):
+        yield "- Undo or repair the version below that is worse than another of the same night."
     for one in report[incidents.SECTION].list_open()[:3]:
         accept = ("andon", "incident", "accept", one.name, "--by", "NAME", "--reason", "TEXT")
         yield f"- Where the new level is wanted: {quote_command(*accept)}"

@@ -20,6 +20,7 @@ from evals.reports.redact_text import redact_reports
 from evals.reports.report import Report
 from evals.storage.lake import Lake
 from evals.storage.report_files import write_markdown, write_report
+from tests.evals.reports import report_bodies as bodies
 from tests.evals.reports.report_bodies import (
     Body,
     against,
@@ -140,6 +141,17 @@ def test_what_people_decided_is_beside_its_incident() -> None:
     row |= {"from": "2026-10-06", "to": "2026-10-08", "rates": [], "done": [done]}
     text = render_markdown(typed(sealed(night(incidents={"rows": [row]}))))
     assert "; accepted by Ann from 2026-10-08 on: a `*wanted*` tone\n" in text
+
+
+def test_a_worse_version_of_the_night_is_what_to_repair() -> None:
+    """A canary that is worse is the next step, also where no rate slipped."""
+    effect = {"old": "v1", "new": "v2", "change": -0.3, "low": -0.4, "high": -0.2, "p": 0.0,
+              "share": 0.1, "nights": 1}  # fmt: skip
+    cause = {"dimension": "price", "evaluator": "shop.price", "cause": "prompt_version",
+             "before": [], "after": [], "words": "", "same_night": effect}  # fmt: skip
+    step = "Undo or repair the version below that is worse than another of the same night."
+    assert step in render_markdown(bodies.typed(bodies.night(causes=[cause])))
+    assert step not in render_markdown(bodies.typed(bodies.night()))
 
 
 def test_a_command_is_safe_to_run() -> None:
