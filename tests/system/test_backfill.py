@@ -12,6 +12,8 @@ from tests.system.helpdesk import BAD, NIGHTS, build_night
 from tests.system.judges import Judge, are_paid_once
 from tests.system.teams import Team, wait_for_json
 
+ANCHORED = 5
+"""The most answers of earlier nights that a changed judge is asked about once: one night's."""
 OTHER = "You read help-desk answers. Would you call this one courteous?"
 
 
@@ -57,7 +59,8 @@ def test_a_backfill_pays_what_the_plan_predicts_and_changes_only_its_nights(
 ) -> None:
     """New versions beside the old in the range, none before it, no other judge asked.
 
-    Later nights are compared with the range: their reports follow, without a call.
+    The changed judge is asked about a few answers before the range, its anchors. Later nights
+    are compared with the range: their reports follow, without a call.
     """
     team, inside = copied(), NIGHTS[2:5]
     reports_before = team.read_reports()
@@ -67,7 +70,8 @@ def test_a_backfill_pays_what_the_plan_predicts_and_changes_only_its_nights(
     plan, before = team.run_json("plan", *chosen), judge.count_calls()
     summary = team.run_json("backfill", *chosen)
     calls, reports_after = judge.list_calls(before), team.read_reports()
-    assert plan["calls"] == summary["calls"] == len(calls) == contents(inside) > 0
+    assert plan["calls"] == summary["calls"] == len(calls)
+    assert 0 < len(calls) - contents(inside) <= ANCHORED
     assert all(call["system"].startswith(OTHER) for call in calls)
     assert reports_before.items() <= reports_after.items()
     fresh = sorted(set(reports_after) - set(reports_before))
@@ -93,7 +97,8 @@ def test_backfills_side_by_side_do_not_collide(
     summaries = [wait_for_json(process) for process in both]
     calls, reports_after = judge.list_calls(before), team.read_reports()
     assert are_paid_once(calls)
-    assert len(calls) == sum(one["calls"] for one in summaries) == contents(pair)
+    assert len(calls) == sum(one["calls"] for one in summaries)
+    assert 0 < len(calls) - contents(pair) <= ANCHORED
     assert reports_before.items() <= reports_after.items()
     fresh = set(reports_after) - set(reports_before)
     evaluated = [name for name in fresh if name.split("/")[0] in map(str, pair)]

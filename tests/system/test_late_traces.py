@@ -104,7 +104,7 @@ def test_only_that_night_gets_a_new_version(nights: dict[str, Any]) -> None:
     now = read_files(team.home / "reports")
     fresh = {Path(name).parent for name in now.keys() - reports_before.keys()}
     versions = {folder.name for folder in fresh if folder.parent == Path(FIRST, "shop")}
-    assert versions - {"failing", "traces"} == {nights["first"]["version"]}
+    assert versions - {"failing", "topics", "traces", "versions"} == {nights["first"]["version"]}
     changed = {name for name in reports_before if now[name] != reports_before[name]}
     assert {Path(name).suffix for name in changed} == {".html"}
     assert len(team.list_versions(FIRST, "shop")) == 2

@@ -124,5 +124,5 @@ def test_a_suite_with_an_evaluator_that_is_not_installed_is_refused(
     monkeypatch.delenv("PYTHONPATH")
     result = team.run("plan", code=2, cold=True)
     words = " ".join((result.out + result.errors).split())
-    assert "no kind 'scorer'; known: assertion, classifier, judge, reference" in words
+    assert "no kind 'scorer'; known: assertion, classifier, judge, panel, reference" in words
     assert "suites/shop.yaml:" in words

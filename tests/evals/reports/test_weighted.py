@@ -129,7 +129,7 @@ def test_a_denser_sample_of_the_bad_part_raises_no_alarm() -> None:
     assert verdicts.count("slipped") <= 4
     assert verdicts.count("held") >= 150
     plain = replace(draw_night(rng), rates=[make_rate(*list_counts(draw_row(rng, NOW)))])
-    assert find_result(build(plain), slice="all")["reason"].endswith("opens an incident")
+    assert find_result(build(plain), slice="all")["reason"].endswith("can open an incident")
 
 
 def list_counts(row: dict[str, Any]) -> tuple[int, int]:
