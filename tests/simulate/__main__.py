@@ -71,6 +71,7 @@ CAUSED = {
     "-8 points and the mix": CauseWorld(by=0.08, hard=0.5, prompt=1),
     "a tenth with a new prompt that fails 30 points more": CauseWorld(prompt=0.1, prompt_by=0.3),
     "a tenth with a new prompt that is as good": CauseWorld(prompt=0.1),
+    "-8 points, half by a new prompt that is as good": CauseWorld(by=0.08, prompt=0.5),
     "half with a new prompt that is as good, and the mix": CauseWorld(prompt=0.5, hard=0.5),
 }
 """Nights of 1,000 traces; a fifth of the answers is of a slice that fails at 30%, not 5%."""

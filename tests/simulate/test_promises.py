@@ -75,6 +75,12 @@ def test_traffic_is_no_slip_and_a_canary_is_found() -> None:
     assert measure_reports(canary, seed=3, worlds=4).compared == 1
 
 
+def test_a_prompt_beside_which_all_fell_is_not_blamed() -> None:
+    """It came to half of the answers on the night on which they all fell, and is as good."""
+    half = measure_reports(CauseWorld(by=0.08, prompt=0.5), seed=3, worlds=8)
+    assert (half.slipped, half.blamed) == (1, 0)
+
+
 def test_a_fall_beside_a_changed_judge_is_found_and_the_change_alone_is_none() -> None:
     """A drop of 15 points in the night of the change slips; without it none of a few does."""
     strict = bridges.Side(0.88, 0.97)

@@ -165,7 +165,8 @@ class Sides(NamedTuple):
         """Whether the answers of a version did not fall as the rate did; False of a rise.
 
         Its rate did not move the same way as that of the version before it; or the comparison
-        within tonight shows none of the change, or excludes that it did half of it.
+        within tonight shows none of the change, or excludes that it did half of it, which is its
+        effect times its share of the answers.
         """
         if change >= 0:
             return False
@@ -177,8 +178,9 @@ class Sides(NamedTuple):
             return True
         for one in self.compared:
             if (one.field, one.new) == (shift.field, shift.top_gain):
-                edges = (one.effect.low / change, one.effect.high / change)
-                return one.effect.value * change <= 0 or max(edges) < 1 / 2
+                edges = (one.effect.low, one.effect.high)
+                did = max(one.share * edge / change for edge in edges)
+                return one.effect.value * change <= 0 or did < 1 / 2
         return False
 
     def measure_move(self, shift: Shift) -> float | None:
