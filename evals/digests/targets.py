@@ -210,7 +210,7 @@ def describe_failure(timeouts: int, failed: Sequence[str], causes: Sequence[str]
 
     Args:
         timeouts: how many services gave no answer.
-        failed: what Apprise says of the failure.
+        failed: how Apprise describes the failure.
         causes: the errors of the network behind it.
     """
     if found := first_match(STATUS, failed):

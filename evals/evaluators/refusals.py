@@ -59,7 +59,7 @@ def find_apology(output: str) -> str:
 
 
 def find_abstention(output: str) -> str:
-    """Finds the phrase with which an answer says that it cannot be given; empty without one."""
+    """Finds the phrase with which an answer declares that it cannot be given; empty without one."""
     return find_phrase("abstentions", output, APOLOGY_CHARACTERS) or find_refusal(output)
 
 

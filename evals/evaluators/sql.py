@@ -251,5 +251,5 @@ def names_alias(column: exp.Column, aliases: set[str]) -> bool:
 
 
 def name_tables(alias: str, tables: Mapping[str, str]) -> set[str]:
-    """Returns the real tables that a star stands for."""
+    """Returns the real tables that a star means."""
     return {tables[alias]} if alias in tables else set()

@@ -28,7 +28,7 @@ class QueryRows(NamedTuple):
 
 
 class QueryError(Exception):
-    """The database refused a query; the message says why."""
+    """The database refused a query; the message explains why."""
 
 
 class FixtureError(Exception):

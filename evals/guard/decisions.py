@@ -51,10 +51,10 @@ class Decision:
 
     trace_id: str
     text: str | None
-    """The output, redacted where a guardrail says so; None where it is blocked or was not given."""
+    """The output, redacted where a guardrail demands it; None: blocked, or not given."""
     results: tuple[GuardResult, ...]
     input: str | None = None
-    """The input, redacted where a guardrail over it says so; None where it was not given."""
+    """The input, redacted where a guardrail over it demands it; None where it was not given."""
 
     @property
     def action(self) -> Action:

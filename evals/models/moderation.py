@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Moderated(NamedTuple):
-    """What the endpoint says of a text."""
+    """What the endpoint concludes of a text."""
 
     flagged: bool
     scores: dict[str, float]

@@ -174,7 +174,7 @@ class AnchorRow(NamedTuple):
     code: str | None
     """Why there is none."""
     weight: float | None
-    """How many answers it stands for; null: it was chosen for its label alone."""
+    """How many answers it represents; null: it was chosen for its label alone."""
     label: str | None = None
     """What people decided of it, in the test split."""
     split: str | None = None

@@ -30,7 +30,7 @@ CONTINUED = "##"
 
 
 class EmbeddingError(Exception):
-    """The embedding model of `catalog.yaml` cannot be used; the message says why."""
+    """The embedding model of `catalog.yaml` cannot be used; the message explains why."""
 
 
 @dataclass(frozen=True, eq=False)

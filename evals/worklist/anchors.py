@@ -52,7 +52,7 @@ class Anchor(NamedTuple):
     before_key: str | None
     """The content that had it."""
     weight: float | None
-    """How many answers it stands for; None: it was chosen for its label."""
+    """How many answers it represents; None: it was chosen for its label."""
     label: str | None = None
     """What people decided of it."""
     split: str | None = None

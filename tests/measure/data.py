@@ -13,7 +13,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 class NoDataError(Exception):
-    """A table's data are not here; the message says which."""
+    """A table's data are not here; the message names which."""
 
 
 def find_folder(data: Path, name: str) -> Path:

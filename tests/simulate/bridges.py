@@ -193,7 +193,7 @@ def make_judge(version: str) -> Evaluator:
     )  # fmt: skip
 
 
-class Told(NamedTuple):
+class Reported(NamedTuple):
     """Shares of worlds, by what their reports say."""
 
     slipped: float
@@ -210,9 +210,11 @@ class Told(NamedTuple):
     """Some night has an alarm about the judge's drift."""
 
 
-def measure_reports(world: JudgeWorld, seed: int, worlds: int, nights: range | None = None) -> Told:
+def measure_reports(
+    world: JudgeWorld, seed: int, worlds: int, nights: range | None = None
+) -> Reported:
     """Measures what the reports of some worlds say."""
-    rng, counts = np.random.default_rng(seed), np.zeros(len(Told._fields))
+    rng, counts = np.random.default_rng(seed), np.zeros(len(Reported._fields))
     for _ in range(worlds):
         reports = report_nights(world, rng, nights)
         slips = [one.verdict == "slipped" for one in reports]
@@ -228,7 +230,7 @@ def measure_reports(world: JudgeWorld, seed: int, worlds: int, nights: range | N
                 one.code == "judge-drifted" for report in reports for one in report[alarms.SECTION]
             ),
         ]
-    return Told(*(float(one) for one in counts / worlds))
+    return Reported(*(float(one) for one in counts / worlds))
 
 
 def list_words(report: Report) -> Iterator[str]:

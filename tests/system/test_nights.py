@@ -137,7 +137,7 @@ def test_an_outage_and_its_repair_are_two_versions_of_the_night(
 def test_a_late_trace_is_scored_under_its_own_nights_lock(
     copied: Callable[[], Team], judge: Judge
 ) -> None:
-    """It opens its night alone, and is judged as that night was, whatever the catalog says now.
+    """It opens its night alone, and is judged as that night was, whatever the catalog declares now.
 
     Later nights are compared with it: their reports follow, without an evaluation.
     """

@@ -176,7 +176,7 @@ def judge_copy(trace: Trace, params: Copied, index: WordIndex | None) -> Result:
 
 
 def copies_nothing(trace: Trace, params: Copied, gold: Json) -> Result:
-    """The output has no run of so many words that stands in a protected corpus or the source."""
+    """The output has no run of so many words that is in a protected corpus or the source."""
     return judge_copy(trace, params, None)
 
 

@@ -20,7 +20,7 @@ from evals.evaluators.guard_checks.words import list_words, windows_of
 
 FOLDER = Path(__file__).with_name("weights")
 WINDOW = 80
-"""Words that are scored together: what is said in one place of a long text is not diluted."""
+"""Words that are scored together: what is in one place of a long text is not diluted."""
 BUCKETS = 2**15
 LEAST_FEATURES = 16
 """A window counts as having at least so many: one word of a short text is not all of it."""

@@ -15,7 +15,7 @@ from evals.evaluators.guard_checks.words import split_words
 MOST_PLACES = 4
 """Places that are looked at for one n-gram: a text of one repeated word takes no longer."""
 BREAK = 0
-"""Stands between two indexed texts, and is the code of no word."""
+"""Is between two indexed texts, and is the code of no word."""
 
 
 class Run(NamedTuple):

@@ -21,7 +21,7 @@ SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n")
 STEM = 5
 """Letters of a word that are compared: `delivers` and `delivery` are one."""
 SHORTEST = 4
-"""Letters of a word that says something."""
+"""Letters of a word that needs support."""
 FREE = frozenset(
     """about above after again also although always among another based because been before being
     below between both cannot could does doing down during each either even every following from
@@ -62,8 +62,8 @@ def stem(word: str) -> str:
     return word if any(map(str.isdigit, word)) else word[:STEM]
 
 
-def tells(word: str) -> bool:
-    """Whether a word says something that needs support."""
+def needs_support(word: str) -> bool:
+    """Whether a word needs support in the source."""
     return (len(word) >= SHORTEST or any(map(str.isdigit, word))) and word not in FREE
 
 
@@ -71,7 +71,7 @@ def measure_sentences(output: str, source: str, least_words: int) -> Iterator[Se
     """Yields each sentence that is long enough, with the share of its words in the source."""
     known = {stem(word) for word in list_words(source)}
     for sentence in SENTENCE_END.split(output):
-        words = [word for word in list_words(sentence) if tells(word)]
+        words = [word for word in list_words(sentence) if needs_support(word)]
         if len(words) >= least_words:
             yield Sentence(sentence, sum(stem(word) in known for word in words) / len(words))
 

@@ -23,7 +23,7 @@ WINDOW = timedelta(days=28)
 """Nights whose anchors show whether a judge is still the same."""
 ALPHA = 0.05
 CERTAIN = 2.6
-"""Standard errors from which a part of a change is said."""
+"""Standard errors from which a part of a change is reported."""
 
 
 class Shown(NamedTuple):
@@ -44,7 +44,7 @@ class Shown(NamedTuple):
 
     @property
     def is_clear(self) -> bool:
-        """Whether it is said: looked at each night, it takes more than one interval at 95%."""
+        """Whether it is reported: looked at each night, it takes more than one interval at 95%."""
         return abs(self.z) >= CERTAIN
 
     def describe(self, subject: str) -> str:

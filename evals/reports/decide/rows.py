@@ -283,7 +283,7 @@ class Anchor(NamedTuple):
     """The same now."""
     code: str | None
     weight: float | None
-    """How many answers it stands for; None: it was chosen for its label alone."""
+    """How many answers it represents; None: it was chosen for its label alone."""
     label: str | None = None
     probability: float | None = None
     trace_date: date | None = None

@@ -1,6 +1,6 @@
 """Classifiers: what each learned from, how well it agrees, and whether its inputs or that moved.
 
-Whether one decides is said beside its rate, as of a judge.
+Whether one decides is shown beside its rate, as of a judge.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def test_the_same_examples_give_the_same_bytes(fitted: fitting.Fitted) -> None:
     [(b"", "not a classifier"), (b"PK\x05\x06" + b"\0" * 18, "not a classifier")],
 )
 def test_a_file_that_is_no_model_is_refused(data: bytes, words: str) -> None:
-    """The message says so; no other exception leaves."""
+    """The message explains it; no other exception leaves."""
     with pytest.raises(UnreadableModel, match=words):
         unpack_model(data)
 

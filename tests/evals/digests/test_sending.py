@@ -98,7 +98,7 @@ def test_an_incident_that_ended_with_the_night_is_announced(
     ],
 )
 def test_a_failure_is_a_status_or_a_few_words(failed: str, cause: str, words: str) -> None:
-    """A server that hangs, one that is not there and a wrong password are told apart."""
+    """A server that hangs, one that is not there and a wrong password have different messages."""
     assert describe_failure(0, [failed], [f"Socket Exception: {cause}"]) == words
 
 

@@ -141,7 +141,7 @@ BAD_GOLD = [
 
 @pytest.mark.parametrize(("gold", "code"), BAD_GOLD)
 def test_a_gold_query_that_cannot_run_is_an_error(gold: Any, code: str) -> None:
-    """It says nothing about the answer."""
+    """It concludes nothing about the answer."""
     result = compare("select 1", gold)
     assert isinstance(result, Failure)
     assert result.code == code

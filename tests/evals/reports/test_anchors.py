@@ -119,7 +119,7 @@ def test_too_few_anchors_compare_nothing(n: int) -> None:
 
 
 def test_failed_anchors_are_named() -> None:
-    """Those without a verdict count for nothing, and the reason tells their code."""
+    """Those without a verdict count for nothing, and the reason names their code."""
     rows = make_anchors(19) + [
         make_anchor("changed", BASE, "v2", f"x{i}", "pass", None, code="timeout") for i in range(6)
     ]
@@ -190,7 +190,7 @@ def test_a_fall_under_a_judge_that_is_the_same_is_the_application_s() -> None:
 
 
 def test_few_anchors_cannot_tell_the_two_apart() -> None:
-    """The incident says how many would, and it gates until then."""
+    """The incident names how many would, and it gates until then."""
     rows = make_anchors(10, 0.75, at=BASE + 2, version="v1", kind="same")
     found = report(0.65, rows, version="v1", after=2)
     (one,) = found[incidents.SECTION].rows

@@ -1,4 +1,4 @@
-"""Promises of the classifiers' section: what moved since training is found, and said."""
+"""Promises of the classifiers' section: what moved since training is found, and reported."""
 
 from __future__ import annotations
 

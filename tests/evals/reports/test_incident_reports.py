@@ -176,7 +176,7 @@ def test_a_declared_slice_has_a_memory() -> None:
 
 
 def test_a_declared_slice_is_remembered_without_traces() -> None:
-    """On a night without any its row says so, and an incident of it stays open."""
+    """On a night without any its row shows that, and an incident of it stays open."""
     fallen = [make_rate(55, 45, date=TONIGHT - timedelta(days=d), **LONG) for d in (1, 2, 3)]
     night = make_sliced(is_third=False)
     first = TONIGHT - timedelta(days=3)

@@ -74,7 +74,7 @@ def test_an_incident_begins_with_what_fell_since_when_and_whose_it_is() -> None:
 
 
 def test_an_incident_whose_rates_are_no_longer_measured_is_not_open() -> None:
-    """Where the last report lacks it, the page says since when, and offers nothing to accept."""
+    """Where the last report lacks it, the page names since when, and offers nothing to accept."""
     page = tell(bodies.night("2026-10-09", app="a"))
     assert read_heading(page) == (
         "Title has failed more since 6 October 2026, for three nights; "

@@ -52,7 +52,7 @@ def test_crossed_versions_are_separated_where_answers_allow_it() -> None:
 
 
 def test_what_cannot_be_told_apart_names_the_replay() -> None:
-    """Prompt and model that changed on one night: the report says which answers would decide."""
+    """Prompt and model that changed on one night: the report names which answers would decide."""
     fields = (("prompt_version", "v2", "v3"), ("model", "m-1", "m-2"))
     rows = [
         make_cause(field, value, *figures)

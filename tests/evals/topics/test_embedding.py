@@ -110,7 +110,7 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path, name: str) -> None
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
-    """Files of other content are no model, and without the extra the message says how to get it."""
+    """Other content is no model, and without the extra the message explains how to get it."""
     for one in ("tokenizer.json", "model.safetensors"):
         (tmp_path / one).write_text("{}")
     with pytest.raises(EmbeddingError, match=r"can be read|extra `andon\[embedding\]`"):

@@ -233,7 +233,7 @@ def test_a_corpus_that_is_not_there_is_refused(library: Path) -> None:
 def test_params_that_cannot_work_are_refused(
     check: str, params: dict[str, Any], problem: str
 ) -> None:
-    """The error says what is wrong with the key."""
+    """The error names what is wrong with the key."""
     with pytest.raises(ValueError, match=problem):
         build_guard(check, params=params)
 
