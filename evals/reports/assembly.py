@@ -17,11 +17,11 @@ from evals.records import JsonLike, digest
 from evals.reports.archive import read_earlier_reports, read_report
 from evals.reports.decide.rows import Rate, read_rows
 from evals.reports.incident_names import remember_names
+from evals.reports.incident_rows import Incidents
 from evals.reports.night_data import StoredNight, find_baseline_versions
 from evals.reports.report import Report, build_refused_report, build_report
 from evals.reports.section import Parts
 from evals.reports.sections import incidents
-from evals.reports.sections.incidents import Incidents
 from evals.reports.versions import NightVersion, list_versions
 from evals.runs import night_locks
 from evals.specs import Catalog

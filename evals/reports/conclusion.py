@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from evals.reports.cause_rows import Cause
 from evals.reports.decide.coverage import has_outage
 from evals.reports.decide.verdicts import NO_BASELINE, Word
+from evals.reports.incident_rows import IncidentRow
 from evals.reports.phrases import format_day, join_names
 from evals.reports.result_rows import Result
-from evals.reports.sections.causes import Cause, shorten_causes
-from evals.reports.sections.incidents import IncidentRow
+from evals.reports.sections.causes import shorten_causes
 
 Outcome = Literal["pass", "regressed", "inconclusive", "infrastructure"]
 WORST_FIRST: tuple[Word, ...] = ("slipped", "too close to call", "held", "not measured")

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evals.records import Json
+    from evals.reports.incident_rows import IncidentRow, Involved
     from evals.reports.pages.incident import Reported
     from evals.reports.report import Report
-    from evals.reports.sections.incidents import IncidentRow, Involved
     from evals.storage.documents.incident_decisions import StoredDecision
     from evals.storage.lake import Lake
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from evals.reports.decide.falls import ALL, Key
+from evals.reports.incident_rows import Involved, name_series
 from evals.reports.pages.answers import name_list
 from evals.reports.pages.marks import locate_page
 from evals.reports.phrases import format_day, format_percent, format_points
 from evals.reports.report import Report
 from evals.reports.result_rows import Result
 from evals.reports.sections import causes, incidents, results, slices
-from evals.reports.sections.incidents import Involved, name_series
 from evals.reports.sections.slices import WorseSlice
 from evals.storage.answer_pages import LISTS
 

@@ -13,10 +13,10 @@ from datetime import date
 from typing import NamedTuple
 
 from evals.readable import shorten_values
+from evals.reports.cause_rows import Cause
 from evals.reports.phrases import count_in_words, format_day, format_percent
 from evals.reports.report import Report
 from evals.reports.sections import provenance, results
-from evals.reports.sections.causes import Cause
 from evals.reports.sections.provenance import ValueCount
 from evals.reports.sections.slices import WorseSlice
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
+from evals.reports.incident_rows import IncidentRow, Involved
 from evals.reports.pages.answers import name_list
 from evals.reports.pages.brief import MOST, ToRead, list_causes, list_slices
 from evals.reports.pages.charts import Trend, collect_points, draw_trend, make_scale
@@ -19,7 +20,6 @@ from evals.reports.pages.trace_links import HasPage, assume_page
 from evals.reports.phrases import count_in_words, format_day, join_names
 from evals.reports.report import Report
 from evals.reports.sections import incidents, results
-from evals.reports.sections.incidents import IncidentRow, Involved
 from evals.storage.answer_pages import LISTS
 
 FOLDER = "incidents"

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from evals.evaluators.registry import is_recorded
 from evals.reports import sections
+from evals.reports.cause_rows import Cause, VersionChange
 from evals.reports.pages.answers import locate_lists, name_list
 from evals.reports.pages.brief import build_brief
 from evals.reports.pages.charts import (
@@ -45,7 +46,6 @@ from evals.reports.sections import (
     results,
     slices,
 )
-from evals.reports.sections.causes import Cause, VersionChange
 from evals.reports.sections.changes import Change
 from evals.reports.versions import NightVersion
 from evals.storage.answer_pages import LISTS, TOPICS

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from evals.reports import phrases
+from evals.reports.incident_rows import IncidentRow
 from evals.reports.pages.markdown_text import build_table, quote_code, quote_command, quote_prose
 from evals.reports.pages.marks import VERDICT_MARKS, get_verdict
 from evals.reports.report import Report
@@ -27,7 +28,6 @@ from evals.reports.sections import (
 from evals.reports.sections import results as results_section
 from evals.reports.sections import slices as slices_section
 from evals.reports.sections.extraction import PartResult
-from evals.reports.sections.incidents import IncidentRow
 from evals.reports.sections.slices import WorseSlice
 from evals.storage.report_files import REDACTION_MARKS
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from evals.readable import shorten_values
+from evals.reports.cause_rows import Cause, ValueShare, VersionChange
 from evals.reports.decide.blessed import find_size
 from evals.reports.decide.gold_changes import GoldChange, find_gold_changes
 from evals.reports.decide.mixes import LEAST
@@ -41,7 +42,6 @@ from evals.reports.decide.version_effects import (
     compare_versions,
     describe_replay,
 )
-from evals.reports.json_form import Change, Count, Share, absent_if
 from evals.reports.phrases import format_points, format_signed, format_whole_percent, round_figure
 from evals.reports.result_rows import Mix, Result
 from evals.reports.section import NightData, Parts, Section, make_empty
@@ -54,59 +54,6 @@ VERSION_COLUMNS = re.compile(
     re.IGNORECASE,
 )
 """A slice by one of them is a version, not traffic."""
-
-
-@dataclass(frozen=True, slots=True)
-class ValueShare:
-    """A value of a provenance field."""
-
-    value: str
-    share: Share
-    """Of the traces."""
-
-
-@dataclass(frozen=True, slots=True)
-class VersionChange:
-    """A version against another one in the same nights and slices (Mantel-Haenszel)."""
-
-    old: str
-    new: str
-    share: Share
-    """Of tonight's answers that the new version gave."""
-    nights: Count
-    """In which both ran."""
-    change: Change
-    """The new version's rate minus the old one's."""
-    low: Change
-    """Lower end of its 95% interval."""
-    high: Change
-    """Upper end of the same."""
-    p: Share
-    """Two-sided, adjusted for the night's other comparisons (Holm)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """One candidate cause of a change."""
-
-    dimension: str
-    evaluator: str
-    cause: str
-    """A provenance field, `evaluator`, `gold` (its set was edited), `mix` (of the traffic), `slice`
-    (new), or `unknown`."""
-    before: tuple[ValueShare, ...]
-    """Its most frequent values on the baseline's nights."""
-    after: tuple[ValueShare, ...]
-    """The same of this night."""
-    words: str
-    """The cause with its evidence."""
-    same_night: VersionChange | None = absent_if(None)
-    """Only where two versions ran in the same nights and the newer one is worse beyond chance."""
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """The dimension and evaluator of the change."""
-        return (self.dimension, self.evaluator)
 
 
 @dataclass(frozen=True, slots=True)

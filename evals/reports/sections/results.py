@@ -15,6 +15,7 @@ from evals.reports.decide.verdicts import (
     compute_smallest_difference,
     decide_verdicts,
 )
+from evals.reports.incident_rows import Incidents
 from evals.reports.phrases import round_figure
 from evals.reports.result_rows import (
     BlessedResult,
@@ -29,7 +30,7 @@ from evals.reports.result_rows import (
 )
 from evals.reports.section import Parts, Section, make_empty, show_rate
 from evals.reports.sections import incidents
-from evals.reports.sections.incidents import Incidents, collect_evidence
+from evals.reports.sections.incidents import collect_evidence
 from evals.specs import Gate
 from evals.statistics import Proportion
 from evals.statistics.series import FULL

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from evals.reports.decide.incidents import Decision
+from evals.reports.incident_rows import Incidents
 from evals.reports.pages.night import render_night
 from evals.reports.report import Report
 from evals.reports.sections import incidents
@@ -135,7 +136,7 @@ def test_a_body_of_before_has_no_incidents() -> None:
     """A stored report without the key is read as one without incidents."""
     body: dict[str, Any] = build_valid(BASE)
     del body["incidents"]
-    assert Report.from_json(body)[incidents.SECTION] == incidents.Incidents()
+    assert Report.from_json(body)[incidents.SECTION] == Incidents()
 
 
 def test_a_decision_counts_from_its_night_on() -> None:
