@@ -33,6 +33,7 @@ from orchestration.cli import (
     plans,
     privacy,
     reports,
+    review,
     upkeep,
 )
 from orchestration.cli.disk_errors import describe_disk_error
@@ -152,6 +153,7 @@ GROUPS = (
     plans,
     backfill,
     reports,
+    review,
     gate,
     baselines,
     classifiers,

@@ -210,13 +210,13 @@ def doctor(settings: Settings, as_json: bool, online: bool, deep: bool) -> None:
 @settings_options
 @click.option(
     "--port",
-    type=click.IntRange(1, 65534),
+    type=click.IntRange(1, 65533),
     default=3000,
     show_default=True,
-    help="Dagster's port; the board has the next one.",
+    help="Dagster's port; the board has the next one, the review page the one after.",
 )
 def ui(settings: Settings, port: int) -> None:
-    """Serves Dagster and the board on this machine until interrupted.
+    """Serves Dagster, the board and the review page on this machine until interrupted.
 
     While it runs, Dagster's schedule runs the nights that are due, each morning at 05:00 UTC.
 
@@ -224,11 +224,11 @@ def ui(settings: Settings, port: int) -> None:
     Example:
       andon ui --port 3000
     """
-    from orchestration.web import serve
+    from orchestration.web import review, serve
 
     try:
         sys.exit(serve.serve(settings, port))
-    except serve.PortTakenError as error:
+    except (serve.PortTakenError, review.TokenError) as error:
         fail(USAGE, str(error))
 
 

@@ -25,9 +25,19 @@ HEADERS = {
 SAFE_METHODS = ("GET", "HEAD")
 
 
-def protect(app: ASGIApp) -> ASGIApp:
-    """Wraps an application so that only its own pages and local programs may use it."""
-    trusted = TrustedHostMiddleware(RefuseForeignPages(app), HOSTS, www_redirect=False)
+def protect(
+    app: ASGIApp, hosts: Sequence[str] = HOSTS, *, content_type: str = "application/json"
+) -> ASGIApp:
+    """Wraps an application so that only its own pages and local programs may use it.
+
+    Args:
+        app: the application.
+        hosts: the names under which it is served.
+        content_type: of the changes that are sent to it. With another one than JSON, which a page
+            of another origin could send, the application must ask for a token of its own.
+    """
+    guarded = RefuseForeignPages(app, content_type)
+    trusted = TrustedHostMiddleware(guarded, list(hosts), www_redirect=False)
     return AddHeaders(trusted, HEADERS)
 
 
@@ -55,15 +65,15 @@ class AddHeaders:
 
 
 class RefuseForeignPages:
-    """Refuses requests from pages of another origin, and changes that are not sent as JSON.
+    """Refuses requests from pages of another origin, and changes of another content type.
 
     A browser sends `Origin` with everything but a plain GET, and newer ones name the origin of each
     request in `Sec-Fetch-Site`; no page can forge either. A request with neither comes from a local
     program. A page can send JSON to another origin only with that origin's permission.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, content_type: str) -> None:
+        self.app, self.content_type = app, content_type
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or refuses it with a reason."""
@@ -74,11 +84,18 @@ class RefuseForeignPages:
         if is_foreign(scope, headers):
             message = "refused: this request comes from a page of another origin\n"
             await refuse_request(scope, message, 403)(scope, receive, send)
-        elif scope.get("method", "GET") not in SAFE_METHODS and not is_json(headers):
-            message = "refused: send it with the header Content-Type: application/json\n"
+        elif scope.get("method", "GET") not in SAFE_METHODS and not self.has_type(headers):
+            message = f"refused: send it with the header Content-Type: {self.content_type}\n"
             await PlainTextResponse(message, 415)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+    def has_type(self, headers: Headers) -> bool:
+        """Whether the only content type is the expected one."""
+        types = [
+            value.partition(";")[0].strip().lower() for value in headers.getlist("content-type")
+        ]
+        return types == [self.content_type]
 
 
 def refuse_request(scope: Scope, message: str, status: int) -> ASGIApp:
@@ -99,9 +116,3 @@ def is_foreign(scope: Scope, headers: Headers) -> bool:
         and headers.get("sec-fetch-dest") == "document"
     )
     return not is_link and any(site not in ("same-origin", "none") for site in sites)
-
-
-def is_json(headers: Headers) -> bool:
-    """Whether the only content type is JSON."""
-    types = [value.partition(";")[0].strip().lower() for value in headers.getlist("content-type")]
-    return types == ["application/json"]

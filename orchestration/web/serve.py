@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -40,6 +40,7 @@ from orchestration.settings import ROOT, Settings
 from orchestration.web.dagster import GraphQLByPost
 from orchestration.web.pages import serve_pages
 from orchestration.web.protection import protect
+from orchestration.web.review import ReviewAddress, serve_review
 
 DONE, FAILED = 0, 1
 HOST = "127.0.0.1"
@@ -75,37 +76,26 @@ class PortTakenError(Exception):
 
 
 def serve(settings: Settings, port: int) -> int:
-    """Serves until interrupted; returns the exit code.
+    """Serves Dagster, the board and the review page until interrupted; returns the exit code.
 
     Raises:
-        PortTakenError: another program has one of the two ports.
+        PortTakenError: another program has one of the three ports.
+        TokenError: a token in the environment cannot be used.
     """
-    listeners = [open_socket(port), open_socket(port + 1)]
-    by_port, interrupted = ByPort(), threading.Event()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            by_port,
-            lifespan="off",
-            log_level="warning",
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=GRACE_S,
-        )
-    )
-
-    def end_server(number: int, frame: FrameType | None) -> None:
-        interrupted.set()
-        server.should_exit = True
-
-    signal.signal(signal.SIGTERM, end_server)
-    signal.signal(signal.SIGINT, end_server)
+    listeners = [open_socket(port + number) for number in range(3)]
+    by_port = ByPort()
+    server = make_server(by_port)
+    interrupted = end_on_signal(server)
     set_environment(settings, port)
+    review = serve_review(settings, ReviewAddress(f"http://{HOST}:{port + 2}", port + 2))
     with run_dagster(settings.home) as dagster:
         by_port.apps[port] = protect(GraphQLByPost(dagster.app))
         by_port.apps[port + 1] = protect(serve_pages(settings.home))
+        by_port.apps[port + 2] = review.app
         threading.Thread(target=end_with_daemon, args=(dagster.daemon, server), daemon=True).start()
         terminal.print_line(f"board    http://{HOST}:{port + 1}/", err=True)
         terminal.print_line(f"Dagster  http://{HOST}:{port}/", err=True)
+        terminal.print_line(f"review   {review.link}", err=True)
         server.run(sockets=listeners)
         if not interrupted.is_set():
             code = dagster.daemon.wait()
@@ -114,18 +104,68 @@ def serve(settings: Settings, port: int) -> int:
     return DONE
 
 
-def open_socket(port: int) -> socket.socket:
-    """Listens on a local port; early requests wait until all has started.
+def serve_alone(app: ASGIApp, host: str, port: int, lines: Sequence[str], *, proxy: bool) -> int:
+    """Serves one application until interrupted; returns the exit code.
+
+    Args:
+        app: the application.
+        host: the address of this machine to listen on.
+        port: the port.
+        lines: what to print once it listens.
+        proxy: whether a proxy on this machine names the address of each visitor.
+
+    Raises:
+        PortTakenError: another program has the port, or the address is not this machine's.
+    """
+    listener = open_socket(port, host)
+    server = make_server(app, proxy=proxy)
+    end_on_signal(server)
+    for line in lines:
+        terminal.print_line(line, err=True)
+    server.run(sockets=[listener])
+    return DONE
+
+
+def make_server(app: ASGIApp, *, proxy: bool = False) -> uvicorn.Server:
+    """Makes the server of an application."""
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_level="warning",
+        proxy_headers=proxy,
+        forwarded_allow_ips=HOST,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    return uvicorn.Server(config)
+
+
+def end_on_signal(server: uvicorn.Server) -> threading.Event:
+    """Ends a server on SIGTERM and SIGINT; returns the event that is set then."""
+    interrupted = threading.Event()
+
+    def end_server(number: int, frame: FrameType | None) -> None:
+        interrupted.set()
+        server.should_exit = True
+
+    signal.signal(signal.SIGTERM, end_server)
+    signal.signal(signal.SIGINT, end_server)
+    return interrupted
+
+
+def open_socket(port: int, host: str = HOST) -> socket.socket:
+    """Listens on a port of this machine; early requests wait until all has started.
 
     Raises:
         PortTakenError: another program has the port.
     """
     try:
-        return socket.create_server((HOST, port))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
     except OSError as error:
         raise PortTakenError(
-            f"port {port} is not free ({error.strerror}); choose two free ports side by side "
-            "with --port"
+            f"port {port} of {host} is not free ({error.strerror}); choose another with --port "
+            "(`andon ui` needs three side by side)"
         ) from error
 
 

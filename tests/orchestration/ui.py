@@ -8,15 +8,17 @@ import sys
 from pathlib import Path
 
 
-def two_free_ports() -> int:
-    """A port that is free, as is the next."""
+def find_free_ports() -> int:
+    """A port that is free, as are the next two."""
     for _ in range(50):
-        with socket.socket() as one, socket.socket() as other:
+        with socket.socket() as one, socket.socket() as other, socket.socket() as third:
             one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
             with contextlib.suppress(OSError, OverflowError):
-                other.bind(("127.0.0.1", one.getsockname()[1] + 1))
-                return one.getsockname()[1]
-    raise RuntimeError("no two free ports side by side")
+                other.bind(("127.0.0.1", port + 1))
+                third.bind(("127.0.0.1", port + 2))
+                return port
+    raise RuntimeError("no three free ports side by side")
 
 
 def andon_command(home: Path, *words: str) -> list[str]:

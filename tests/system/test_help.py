@@ -38,6 +38,7 @@ COMMANDS = (
     ("report", "render"),
     ("labels", "export"),
     ("labels", "import"),
+    ("review",),
     ("judge", "attack"),
     ("batches", "list"),
     ("batches", "cancel"),

@@ -26,9 +26,14 @@ class ReviewQuestion(NamedTuple):
     """The probability that a trace is in the queue; null in an older queue for failed answers."""
 
 
+def locate_queue(night: date) -> str:
+    """Returns the name of the document of a night."""
+    return f"{FOLDER}/{night}.json"
+
+
 def read_review_queue(lake: Lake, night: date) -> list[ReviewQuestion]:
     """Reads a night's questions; none if it has no queue."""
-    return lake.read_document(f"{FOLDER}/{night}.json", parse_questions) or []
+    return lake.read_document(locate_queue(night), parse_questions) or []
 
 
 def parse_questions(rows: list[dict[str, Any]]) -> list[ReviewQuestion]:
@@ -38,12 +43,12 @@ def parse_questions(rows: list[dict[str, Any]]) -> list[ReviewQuestion]:
 
 def write_review_queue(lake: Lake, night: date, questions: Iterable[ReviewQuestion]) -> None:
     """Replaces a night's queue."""
-    lake.replace_document(f"{FOLDER}/{night}.json", [question._asdict() for question in questions])
+    lake.replace_document(locate_queue(night), [question._asdict() for question in questions])
 
 
 def delete_review_queue(lake: Lake, night: date) -> None:
     """Deletes a night's queue."""
-    lake.store.delete(f"{FOLDER}/{night}.json")
+    lake.store.delete(locate_queue(night))
 
 
 def drop_questions(lake: Lake, is_dropped: Callable[[str], bool]) -> int:

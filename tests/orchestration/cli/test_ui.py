@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.orchestration.ui import andon_command, two_free_ports
+from tests.orchestration.ui import andon_command, find_free_ports
 
 ROOT = Path(__file__).parents[3]
 NIGHT = "2026-10-05"
@@ -101,7 +101,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(home: Path) -> Iterator[Served]:
     """`andon ui` over that home; after SIGTERM, nothing is left running."""
-    port = two_free_ports()
+    port = find_free_ports()
     command = [*andon_command(home, "ui"), "--port", str(port)]
     environment = {**os.environ, "ANDON_INBOX": str(home.parent / "inbox")}
     process = subprocess.Popen(command, env=environment)

@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-from tests.orchestration.ui import andon_command, two_free_ports
+from tests.orchestration.ui import andon_command, find_free_ports
 
 PATIENCE_S = 120
 HEARTBEAT_S = 45
@@ -72,7 +72,7 @@ class Running(NamedTuple):
 
 def start_ui(home: Path) -> Running:
     """Starts `andon ui` over a home and waits until it answers."""
-    port = two_free_ports()
+    port = find_free_ports()
     running = Running(
         subprocess.Popen([*andon_command(home, "ui"), "--port", str(port)]), home, port
     )

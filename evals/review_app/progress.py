@@ -1,0 +1,53 @@
+"""How far a reader is, in words, and how fast: from the seconds stored in labels.
+
+Nothing is stored here.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+from evals.records import Label
+
+RECENT = 50
+"""The last labels from which the time left is estimated."""
+
+
+def describe_progress(done: int, total: int, seconds: float | None) -> str:
+    """Describes progress: `12 of 100, about 20 minutes left`.
+
+    Args:
+        done: the questions that were answered.
+        total: all of them.
+        seconds: a verdict takes so long; None: not measured yet.
+    """
+    counted = f"{done:,} of {total:,}"
+    if done >= total:
+        return f"{counted}, nothing left"
+    if seconds is None:
+        return counted
+    return f"{counted}, {describe_duration((total - done) * seconds)} left"
+
+
+def describe_duration(seconds: float) -> str:
+    """Describes a duration in the unit that suits it."""
+    if seconds < 60:
+        return "less than a minute"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"about {minutes} minute{'s' if minutes > 1 else ''}"
+    hours = round(seconds / 3600)
+    return f"about {hours:,} hour{'s' if hours > 1 else ''}"
+
+
+def estimate_seconds(labels: Sequence[Label]) -> float | None:
+    """Estimates the seconds a verdict takes: the median of an annotator's last ones."""
+    seconds = [spent for one in labels if (spent := one.seconds_spent)][-RECENT:]
+    return statistics.median(seconds) if seconds else None
+
+
+def compute_hourly(labels: Iterable[Label]) -> float | None:
+    """Computes verdicts in an hour of work, from the seconds of those that were timed."""
+    seconds = [spent for one in labels if (spent := one.seconds_spent)]
+    return 3600 * len(seconds) / sum(seconds) if seconds else None

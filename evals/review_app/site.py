@@ -1,0 +1,48 @@
+"""What the review page works on: the home, the catalog, the clock, and who may visit.
+
+Indexes of questions and of verdicts are in `queue_index` and `verdict_index`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from evals.review_app.queue_index import QueueIndex
+from evals.review_app.sessions import Access, LoginLimiter
+from evals.review_app.verdict_index import VerdictIndex
+from evals.specs import Catalog
+from evals.storage.lake import Lake
+
+CATALOG_AGE = timedelta(seconds=20)
+"""After this long the catalog is read again, so that a long-running page has new criteria."""
+
+
+class ReviewSite:
+    """A home under review."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        load_catalog: Callable[[], Catalog],
+        access: Access,
+        now: Callable[[], datetime],
+        make_id: Callable[[], str],
+    ) -> None:
+        self.lake, self.load_catalog, self.access = lake, load_catalog, access
+        self.now, self.make_id = now, make_id
+        self.limiter = LoginLimiter()
+        self.queue = QueueIndex(lake)
+        self.verdicts = VerdictIndex(lake)
+        self.loaded, self.loaded_at = load_catalog(), now()
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog; the last one that could be read, where somebody is editing it."""
+        if self.now() - self.loaded_at > CATALOG_AGE:
+            self.loaded_at = self.now()
+            try:
+                self.loaded = self.load_catalog()
+            except (OSError, ValueError):
+                return self.loaded
+        return self.loaded
