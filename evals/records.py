@@ -45,6 +45,10 @@ a content filter may have a text; `empty`: it ended well and answered nothing.""
 
 AnnotatorKind = Literal["human", "adjudicated", "judge", "rule"]
 
+LabelStatus = Literal["given", "deferred", "withdrawn"]
+"""Whether a label is a vote. A person who defers gives none, and one who withdraws a label takes
+it back: what it had replaced is current again."""
+
 
 def encode_canonical(value: JsonLike) -> bytes:
     """Encodes a value as canonical JSON: sorted keys, no spaces, UTF-8, no NaN.
@@ -330,6 +334,9 @@ class Label:
     """The probability with which its subject was sampled; null: picked by hand, or not recorded."""
     supersedes: str | None = None
     """The id of the label it replaces."""
+    tags: tuple[str, ...] = ()
+    """What went wrong, in the words of the team's taxonomy."""
+    status: LabelStatus = "given"
     id: str = ""
     """Names it; the label store derives it from the content where it is empty."""
 

@@ -15,6 +15,7 @@ from evals.storage.id_index import find_unstaged
 from evals.storage.label_records import LABELS, list_batches, read_labels
 from evals.storage.lake import Lake
 from evals.storage.store import FileState, read_file_states
+from evals.storage.verdict_files import list_verdict_files
 
 
 class StoredLabels(NamedTuple):
@@ -28,7 +29,14 @@ class StoredLabels(NamedTuple):
 def read_stored_labels(lake: Lake) -> StoredLabels:
     """Reads the labels of a home, once while neither they nor its traces change."""
     return read_labels_as_of(
-        lake, read_file_states([*list_batches(lake, LABELS), *lake.list_files("staged")])
+        lake,
+        read_file_states(
+            [
+                *list_batches(lake, LABELS),
+                *list_verdict_files(lake),
+                *lake.list_files("staged"),
+            ]
+        ),
     )
 
 

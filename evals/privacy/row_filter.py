@@ -130,13 +130,15 @@ class PrivacyFilter:
         if self.is_forgotten(trace_id):
             return None
         common, some = self.combine_kinds(app)
+        redact_words = build_redactor(some if app else some or detectors.PII_KINDS)
         return dataclasses.replace(
             label,
             subject_id=trace_id,
             annotator=self.hash_identity(label.annotator),
             dimension=name_without_secrets(label.dimension),
             verdict=Redaction(build_redactor(common)).redact_value(label.verdict),
-            critique=build_redactor(some if app else some or detectors.PII_KINDS)(label.critique),
+            critique=redact_words(label.critique),
+            tags=tuple(map(redact_words, label.tags)),
         )
 
     def filter_gold_value(self, gold: GoldValue, app: str | None) -> GoldValue | None:

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from evals.storage import ledger, report_files
+from evals.storage import ledger, report_files, verdict_files
 from evals.storage.checksums import verify_checksum
 from evals.storage.damage import ASIDE, detect_damage, explain_damage, name_file
 from evals.storage.documents import (
@@ -127,6 +127,8 @@ def read_file(lake: Lake, name: str, path: Path) -> None:
     elif path.suffix in (".sqlite", ".db"):
         if not is_intact(path, every_page=True):
             raise explain_damage(path)
+    elif verdict_files.is_verdict_file(path):
+        verdict_files.read_whole_file(path)
     elif path.suffix == ".jsonl":
         read_lines(path, is_label=top in ("labels", "gold"), is_journal=top == "journal")
     elif name.startswith(forget_requests.FOLDER):

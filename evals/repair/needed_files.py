@@ -21,6 +21,14 @@ from evals.storage.lake import Lake
 from evals.storage.night_state import DAY
 from evals.storage.parquet_files import verify_files
 from evals.storage.refused_rows import locate_refused
+from evals.storage.verdict_files import (
+    is_verdict_file,
+    list_verdict_files,
+    read_whole_file,
+)
+from evals.storage.verdict_files import (
+    read_rows as read_verdict_rows,
+)
 
 
 def find_lost(lake: Lake, catalog: Catalog, night: date, *, only_due: bool = True) -> list[str]:
@@ -63,7 +71,9 @@ def read_whole(path: Path) -> None:
     """
     if not path.exists():
         raise explain_damage(path)
-    if path.suffix == ".jsonl":
+    if is_verdict_file(path):
+        read_whole_file(path)
+    elif path.suffix == ".jsonl":
         list(read_rows(path))
     else:
         verify_files([path])
@@ -80,6 +90,9 @@ def list_needed(lake: Lake, night: date) -> Iterator[Path]:
         if night in nights:
             files = [lake.store.path(f"{folder}/{name}.jsonl") for folder in (LABELS, GOLD)]
             yield from [path for path in files if path.exists()] or files[:1]
+    for path in list_verdict_files(lake):
+        if any(night in row.nights for row in read_verdict_rows(path)):
+            yield path
 
 
 def list_missing(lake: Lake, night: date) -> Iterator[Path]:

@@ -21,6 +21,7 @@ from evals.storage.documents.incident_decisions import read_decisions
 from evals.storage.documents.label_batches import read_label_batches
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import stream_rows
+from evals.storage.verdict_files import list_verdict_ids
 
 
 class PendingNight(NamedTuple):
@@ -118,6 +119,7 @@ def digest_inputs(lake: Lake, catalog: Catalog, night: date) -> str:
     staged = night_state.list_staged_inputs(lake, night)
     batches = read_label_batches(lake)
     labels = sorted(name for name, nights in batches.items() if night in nights)
+    labels += list_verdict_ids(lake, night)
     ended = [batch.tag for batch in list_night_batches(lake, night) if not batch.is_out]
     decided = [
         [app, one.incident, one.night.isoformat(), one.action, one.by, one.reason]

@@ -1,4 +1,4 @@
-"""A file that is appended to, line by line, by one process.
+"""Files that are appended to, line by line.
 
 Each line is one write to the end of the file, so that lines of threads never mix.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import weakref
 from pathlib import Path
+
+from evals.storage.files import sync_folder
 
 
 class AppendedFile:
@@ -29,3 +31,28 @@ class AppendedFile:
         if written < len(line):
             os.ftruncate(self.descriptor, os.fstat(self.descriptor).st_size - written)
             raise OSError(f"{self.path}: the disk is full")
+
+
+def append_durably(path: Path, line: bytes) -> None:
+    """Appends a line and waits until the disk has it; the caller holds a lock.
+
+    Removes a half line at the end first: its writer was killed before it was acknowledged.
+
+    Raises:
+        OSError: the line was not written whole, as on a full disk; the file is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            size = path.read_bytes().rfind(b"\n") + 1
+            os.ftruncate(descriptor, size)
+        if os.write(descriptor, line) < len(line):
+            os.ftruncate(descriptor, size)
+            raise OSError(f"{path}: the disk is full")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    if not size:
+        sync_folder(path.parent)

@@ -62,6 +62,28 @@ def format_rows(rows: Json) -> bytes:
     return b"\n".join(map(encode_canonical, [*lines, {CHECKSUM: digest(lines)}])) + b"\n"
 
 
+def format_line(row: dict[str, Json]) -> bytes:
+    """Returns an object as a line of its own, with its checksum."""
+    return encode_canonical(add_checksum(row)) + b"\n"
+
+
+def format_lines(rows: Json) -> bytes:
+    """Returns objects as lines, each with its own checksum, which is made anew."""
+    every = map(strip_checksum, rows if type(rows) is list else [rows])
+    return b"".join(format_line(row) for row in every if type(row) is dict)
+
+
+def verify_lines(lines: Json) -> Json:
+    """Returns objects without the checksum that each has; the same list if one has none.
+
+    Raises:
+        ValueError: an object was changed.
+    """
+    rows = lines if type(lines) is list else []
+    own = [row for row in rows if type(row) is dict and read_mark(row) is not None]
+    return [verify_checksum(row) for row in own] if rows and len(own) == len(rows) else lines
+
+
 def renew_checksum(before: bytes, after: bytes) -> bytes:
     """Returns a file that was changed on purpose, with its checksum made anew.
 
@@ -69,9 +91,11 @@ def renew_checksum(before: bytes, after: bytes) -> bytes:
     """
     if f'"{CHECKSUM}"'.encode() not in before:
         return after
-    for read, write in ((json.loads, format_document), (read_lines, format_rows)):
+    for read, write in ((read_lines, format_rows), (json.loads, format_document)):
         try:
             old, new = read(before), read(after)
+            if verify_lines(old) is not old:
+                return format_lines(new)
             rest = verify_checksum(old)
         except ValueError:
             continue

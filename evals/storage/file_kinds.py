@@ -118,6 +118,11 @@ KINDS = (
         f"{BACKUP}, or delete it to have them asked and paid again",
     ),
     FileKind(
+        r"labels/reviewed/.*\.jsonl",
+        "labels that people gave on one day are lost",
+        f"{BACKUP}, or delete the damaged lines, which loses only their labels",
+    ),
+    FileKind(
         r"(labels|gold)/.*\.jsonl",
         "the labels of one file are lost",
         f"{BACKUP}, or delete it and import the file with `andon labels import`",

@@ -1,40 +1,30 @@
 """The stored labels and gold values: JSON lines, one file per batch.
 
-What a label means for a judge is `evals.labels`'.
+Verdicts given one at a time are in `verdict_files`; what a label means is `evals.labels`'.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeVar
 
-from evals.records import GoldValue, Json, Label, digest
+from evals.records import GoldValue, Json, Label
+from evals.storage import verdict_files
 from evals.storage.checksums import format_rows, read_lines, verify_checksum
 from evals.storage.damage import detect_damage, report
 from evals.storage.errors import DamagedFileError
 from evals.storage.files import replace
+from evals.storage.label_rows import ChangeRow, Row, encode_label, parse_label, select_votes
 from evals.storage.lake import Lake, require_safe_name
 
 LABELS, GOLD = "labels", "gold"
 
 R = TypeVar("R")
 
-Row: TypeAlias = dict[str, Json]
-
-ChangeRow: TypeAlias = Callable[[Row], Row | None]
-"""Returns a row changed or as it is; None removes it."""
-
 ARRIVALS = "label_arrivals.json"
 """The document of when each batch arrived; those before it was kept have no entry."""
-
-OPTIONAL = (
-    "critique", "answer", "rubric_version", "time", "seconds_spent", "sampling_probability",
-    "supersedes",
-)  # fmt: skip
-"""Fields that a label's row omits where they are unknown."""
 
 
 def write_labels(lake: Lake, labels: Sequence[Label], name: str) -> int:
@@ -43,15 +33,20 @@ def write_labels(lake: Lake, labels: Sequence[Label], name: str) -> int:
 
 
 def read_labels(lake: Lake) -> list[Label]:
-    """Reads every label that no other names as superseded, in the order of arrival."""
-    batches = read_label_batches(lake).values()
-    return drop_superseded(label for batch in batches for label in batch)
+    """Reads every label that counts, in the order of arrival; see `label_rows.select_votes`."""
+    return select_votes(read_every_label(lake))
+
+
+def read_every_label(lake: Lake) -> list[Label]:
+    """Reads every label in the order of arrival: replaced, deferred and withdrawn ones, too."""
+    return [label for batch in read_label_batches(lake).values() for label in batch]
 
 
 def read_label_batches(lake: Lake) -> dict[str, list[Label]]:
     """Reads the labels of each batch by its name, in the order of arrival.
 
-    A damaged batch is reported and left out; a run leaves out the nights that it is about.
+    Verdicts given one at a time follow, as one batch a day. A damaged batch is reported and left
+    out; a run leaves out the nights that it is about.
     """
     batches: dict[str, list[Label]] = {}
     for path in list_batches(lake, LABELS):
@@ -59,6 +54,8 @@ def read_label_batches(lake: Lake) -> dict[str, list[Label]]:
             batches[path.stem] = read_batch(path, parse_label)
         except DamagedFileError as error:
             report(str(error))
+    for path in verdict_files.list_verdict_files(lake):
+        batches[f"reviewed-{path.stem}"] = [row.label for row in verdict_files.read_rows(path)]
     return batches
 
 
@@ -103,7 +100,7 @@ def change_label_rows(lake: Lake, folder: Literal["labels", "gold"], change: Cha
         if differing:
             write_rows(path, [row for row in after if row is not None])
             changed += differing
-    return changed
+    return changed + (verdict_files.change_rows(lake, change) if folder == LABELS else 0)
 
 
 def locate_batch(lake: Lake, folder: str, name: str) -> Path:
@@ -139,31 +136,9 @@ def parse_places(rows: dict[str, dict[str, Any]]) -> dict[str, int]:
     return {name: int(row["order"]) for name, row in rows.items()}
 
 
-def encode_label(label: Label) -> Row:
-    """Returns a label as the row of a file, with an id."""
-    row = dataclasses.asdict(label) | {"time": label.time and label.time.isoformat()}
-    label_id = row.pop("id")
-    known = {key: row[key] for key in row if key not in OPTIONAL or row[key] not in (None, "")}
-    return {**known, "id": label_id or digest(known, 20)}
-
-
-def parse_label(row: dict[str, Any]) -> Label:
-    """Returns the label of a row that `encode_label` made."""
-    time = row.get("time")
-    values: dict[str, Any] = {**row, "time": datetime.fromisoformat(time)} if time else row
-    return Label(**values)
-
-
 def encode_gold(value: GoldValue) -> Row:
     """Returns a gold value as the row of a file."""
     return dataclasses.asdict(value)
-
-
-def drop_superseded(labels: Iterable[Label]) -> list[Label]:
-    """Returns the labels that no other label supersedes."""
-    every = list(labels)
-    superseded = {label.supersedes for label in every if label.supersedes}
-    return [label for label in every if label.id not in superseded] if superseded else every
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> int:

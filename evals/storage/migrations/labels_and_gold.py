@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from evals.records import GoldValue, Label
-from evals.storage.label_records import encode_gold, encode_label, read_rows, write_rows
+from evals.storage.label_records import encode_gold, read_rows, write_rows
+from evals.storage.label_rows import encode_label
 from evals.storage.migrations.step import Change, Step
 
 GOLD = "gold"

@@ -16,6 +16,7 @@ EXCEPTIONS = {
     "evals/storage/files.py": "the only way to write a file",
     "evals/storage/ledger.py:Journal": "a journal is appended to; its last line may be torn",
     "evals/storage/appending.py:AppendedFile": "one line at a time, each in one write",
+    "evals/storage/appending.py:append_durably": "each line is synced; a half one is removed",
     "evals/storage/parquet_files.py:TableWriter": "opens a temporary file only",
     "evals/storage/lake.py:Lake.lock_home": "a lock file, which has no content",
     "evals/storage/locks.py:open_locked": "a lock file, which has no content",
