@@ -241,9 +241,12 @@ def list_locked(
 def fill_warehouse(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[date]) -> Path:
     """Writes the tables that dbt reads into the run's scratch DuckDB file."""
     labels = read_labels(lake)
-    mapped = [row for night in nights for row in map_labels(lake, catalog, labels, night)]
+    mapped = {night: map_labels(lake, catalog, labels, night) for night in nights}
+    for night, rows in mapped.items():
+        marts.store_mapped_labels(lake, night, rows)
+    every = [row for rows in mapped.values() for row in rows]
     return marts.fill_scratch_file(
-        lake, run_id, nights, mapped, list_slice_rows(catalog), set(catalog.broken)
+        lake, run_id, nights, every, list_slice_rows(catalog), set(catalog.broken)
     )
 
 

@@ -150,6 +150,8 @@ class Pairs(NamedTuple):
     pairs: int
     agreed: int
     """Pairs with one verdict."""
+    passed: int = 0
+    """Of those, the pairs of which both passed it."""
 
 
 def compare_people(rules: LabelRules, votes: Iterable[Label]) -> Pairs:
@@ -157,8 +159,8 @@ def compare_people(rules: LabelRules, votes: Iterable[Label]) -> Pairs:
     humans = [one for one in votes if one.annotator_kind == "human"]
     results = [map_verdict(rules.map_for(one.annotator_kind), one.verdict) for one in humans]
     clear = [result.passed for result in results if isinstance(result, Outcome)]
-    agreed = sum(a == b for a, b in itertools.combinations(clear, 2))
-    return Pairs(len(clear) * (len(clear) - 1) // 2, agreed)
+    pairs = list(itertools.combinations(clear, 2))
+    return Pairs(len(pairs), sum(a == b for a, b in pairs), sum(a and b for a, b in pairs))
 
 
 def name_annotator(dimension: str, label: Label) -> str:

@@ -118,6 +118,7 @@ def map_votes(
         probability=1.0 if rules.unlabelled else max(chances, default=None),
         pairs=people.pairs,
         pairs_agreed=people.agreed,
+        pairs_passed=people.passed,
     )
 
 

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
+from evals.reports.alignment import Alignment, measure_alignment
 from evals.reports.disagreements import Found, read_disagreements
 from evals.reports.pages import evaluator, incident, slice
 from evals.reports.pages.incident import Reported
@@ -28,10 +29,11 @@ def write_application_pages(lake: Lake, reports: Iterable[Report]) -> list[Repor
     for report in sorted(reports, key=lambda report: report.date):
         by_app[report.app].append(report)
     found = read_disagreements(lake, {one.date for own in by_app.values() for one in own})
+    aligned = measure_alignment(lake, {app: own[-1] for app, own in by_app.items()})
     shown: list[Reported] = []
     for own in by_app.values():
         shown += write_incidents(lake, own)
-        write_evaluators(lake, own, found)
+        write_evaluators(lake, own, found, aligned)
         write_slices(lake, own)
     return sorted(shown, key=lambda one: (not one.row.is_open, one.row.name))
 
@@ -48,7 +50,7 @@ def write_missing_pages(lake: Lake, reports: Sequence[Report]) -> None:
         return not has_page(lake, name)
 
     write_incidents(lake, reports, is_missing)
-    write_evaluators(lake, reports, {}, is_missing)
+    write_evaluators(lake, reports, {}, is_wanted=is_missing)
     write_slices(lake, reports, is_missing)
 
 
@@ -71,7 +73,11 @@ def write_incidents(
 
 
 def write_evaluators(
-    lake: Lake, reports: Sequence[Report], found: Found, is_wanted: Wanted = write_all
+    lake: Lake,
+    reports: Sequence[Report],
+    found: Found,
+    aligned: Sequence[Alignment] = (),
+    is_wanted: Wanted = write_all,
 ) -> None:
     """Writes the pages of the evaluators of an application's reports, oldest first."""
     app = reports[-1].app
@@ -79,7 +85,11 @@ def write_evaluators(
         if (href := evaluator.locate_evaluator(app, name)) and is_wanted(href):
             disagreements = found.get((app, name), ())
             page = evaluator.render_evaluator(
-                name, reports[: place + 1], disagreements, partial(has_page, lake)
+                name,
+                reports[: place + 1],
+                disagreements,
+                partial(has_page, lake),
+                [one for one in aligned if (one.app, one.evaluator) == (app, name)],
             )
             write_linked_page(lake, href, page)
 

@@ -136,6 +136,11 @@ def format_day(night: date | str, form: str = "long") -> str:
     return plain if form == "plain" else f"{DAYS[at.weekday()]} {plain}"
 
 
+def capitalize_first(sentence: str) -> str:
+    """Returns a sentence that begins with a capital; names in it stay as they are."""
+    return sentence[:1].upper() + sentence[1:]
+
+
 def join_names(names: Sequence[str]) -> str:
     """Joins names for a sentence: `a, b and c`."""
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""

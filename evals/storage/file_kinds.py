@@ -51,6 +51,9 @@ KINDS = (
     declare_cache(r"pulls/[^/]*\.json", "the source is pulled from its beginning again"),
     declare_cache(r"dagster/board\.json"),
     declare_cache(r"candidates/.*\.json"),
+    declare_cache(
+        r"alignment_looks\.json", "when judges were looked at on their test labels is forgotten"
+    ),
     declare_cache(r"ids/.*\.npy"),
     declare_cache(r"asking\.sqlite", "what runs of today have spent is counted from their answers"),
     declare_cache(r"dagster/.*", "Dagster's pages no longer list earlier runs"),
@@ -65,7 +68,7 @@ KINDS = (
     declare_derived(r"left/.*\.json"),
     declare_derived(r"review/.*\.json"),
     declare_derived(
-        r"(traces|requests|scores|coverage|canaries|noise|anchors|verdicts|quarantine/date=[^/]*|marts)/.*\.parquet"
+        r"(traces|requests|scores|labels_mapped|coverage|canaries|noise|anchors|verdicts|quarantine/date=[^/]*|marts)/.*\.parquet"
     ),
     FileKind(
         r"evaluators/.*\.json",

@@ -104,6 +104,12 @@ def fill_scratch_file(
     return path
 
 
+def store_mapped_labels(lake: Lake, night: date, rows: Sequence[MappedLabel]) -> None:
+    """Stores what people decided on a night's traces, unless that is stored already."""
+    if list(rows) != lake.read("labels_mapped", [night]):
+        lake.write("labels_mapped", night, rows)
+
+
 def create_view(
     db: duckdb.DuckDBPyConnection,
     name: str,

@@ -235,6 +235,8 @@ class MappedLabel(NamedTuple):
     """The classifier of the dimension, which may learn from labels; null: it has none."""
     held_out: bool | None = None
     """Whether the classifier never learns from this one; null: the dimension has none."""
+    pairs_passed: int | None = None
+    """Of the pairs with one verdict, those of which both passed it; null: not counted yet."""
 
 
 class SliceRow(NamedTuple):
@@ -268,6 +270,7 @@ ADDED_COLUMNS = {
     name: {"subject": "varchar", "subject_id": "varchar", "origin": "varchar"}
     for name in ("scores", "verdicts")
 } | {name: {"status": "varchar"} for name in ("traces", "staged")}
+ADDED_COLUMNS["labels_mapped"] = {"pairs_passed": "bigint"}
 ADDED_COLUMNS["requests"] = dict.fromkeys(
     ("content_hash", "input_language", "output_language"), "varchar"
 )

@@ -1,4 +1,4 @@
-"""Commands about judges: attack.
+"""Commands about judges: alignment, attack.
 
 The attacks are in `evals.worklist.canaries`.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestration.cli.judge_alignment import judge_alignment
 from orchestration.cli.lookups import open_existing
 from orchestration.cli.options import USAGE, fail, json_option, settings_options
 from orchestration.runtime import terminal
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def judge() -> None:
-    """Tries judges on demand."""
+    """Measures judges against people, and tries them on demand."""
+
+
+judge.add_command(judge_alignment)
 
 
 @judge.command("attack")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from evals.labels import realign
+from evals.reports.alignment import describe_as_json, store_alignment
 from evals.training import proposals
 from orchestration.runtime.assets import declare_asset
 from orchestration.runtime.deployment import QUALITY, Deployment
@@ -25,7 +26,33 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         GROUP,
         {"python", "json"},
         owner=QUALITY,
-        deps=["review_queue", "labels", "fct_agreement"],
+        deps=["review_queue", "labels", "fct_agreement", "reports"],
+    )
+    def alignment(context: dg.AssetExecutionContext) -> Materialized:
+        """One row per judge × application: how far it agrees with people, and what it still needs.
+
+        Stores each look at the test labels with the day it was first seen.
+        """
+        Progress.report("measuring judges against labels")
+        rows = [
+            describe_as_json(one)
+            for one in store_alignment(settings.open_lake(), datetime.now(UTC).date())
+        ]
+        columns = ("judge", "app", "sentence", "tpr", "tnr", "labels", "disagreements")
+        return dg.MaterializeResult(
+            metadata={
+                "aligned": sum(row["state"] == "aligned" for row in rows),
+                "watch_only": sum(row["state"] == "watch only" for row in rows),
+                "judges": show_table([{key: row[key] for key in columns} for row in rows]),
+                "in_full": to_json(rows),
+            }
+        )
+
+    @declare_asset(
+        GROUP,
+        {"python", "json"},
+        owner=QUALITY,
+        deps=["alignment"],
     )
     def judge_candidates(context: dg.AssetExecutionContext) -> Materialized:
         """One row per judge with a graded score: its threshold, and the one its labels suggest."""
@@ -52,4 +79,4 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         ]
         return dg.MaterializeResult(metadata={"candidates": show_table(shown)})
 
-    return [judge_candidates, classifier_candidates]
+    return [alignment, judge_candidates, classifier_candidates]

@@ -39,6 +39,7 @@ COMMANDS = (
     ("labels", "export"),
     ("labels", "import"),
     ("review",),
+    ("judge", "alignment"),
     ("judge", "attack"),
     ("batches", "list"),
     ("batches", "cancel"),

@@ -47,6 +47,11 @@ class Look(NamedTuple):
     """Which look: the least number of labels of the rarer class."""
     sides: Sides
     has_passed: bool
+    night: date | None = None
+    """The night whose labels brought the rarer class to that number."""
+    passes: int = 0
+    """Test labels that passed an answer, as far as they count."""
+    failures: int = 0
 
 
 @dataclass(frozen=True)
@@ -235,7 +240,7 @@ def look_at(rows: Sequence[Labelled], *, is_sampled: bool) -> Iterator[Look]:
         sides = measure_test(rows[: i + 1], is_sampled=is_sampled)
         if sides:
             last = at
-            yield Look(at, sides, agrees(sides))
+            yield Look(at, sides, agrees(sides), row.date, passes, failures)
 
 
 def measure_test(rows: Sequence[Labelled], *, is_sampled: bool) -> Sides | None:

@@ -16,6 +16,7 @@ from evals.reports.outlook import describe_trend
 from evals.reports.pages.charts import draw_slice_trend, list_shares
 from evals.reports.pages.marks import VERDICT_MARKS
 from evals.reports.phrases import (
+    capitalize_first,
     count_in_words,
     format_day,
     format_dollars,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 
 FILTERS: dict[str, Callable[..., object]] = {
+    "capitalize_first": capitalize_first,
     "count": "{:,}".format,
     "day": format_day,
     "dollars": format_dollars,

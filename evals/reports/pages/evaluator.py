@@ -11,6 +11,7 @@ from datetime import date
 from typing import NamedTuple
 
 from evals.records import digest
+from evals.reports.alignment import Alignment
 from evals.reports.disagreements import Disagreement
 from evals.reports.pages.answers import name_list
 from evals.reports.pages.brief import ToRead
@@ -79,6 +80,7 @@ def render_evaluator(
     reports: Sequence[Report],
     disagreements: Sequence[Disagreement] = (),
     has_page: HasPage = assume_page,
+    aligned: Sequence[Alignment] = (),
 ) -> str:
     """Renders the page of an evaluator.
 
@@ -87,6 +89,7 @@ def render_evaluator(
         reports: the reports of its application that are at hand, oldest first; the last has it.
         disagreements: verdicts of it that people contradict, to read.
         has_page: whether a page below the board exists.
+        aligned: how far it agrees with people, where that decides whether it may decide.
     """
     report = reports[-1]
     rows = [row for row in report[results.SECTION] if row.is_whole and row.evaluator == name]
@@ -99,6 +102,7 @@ def render_evaluator(
         rows=[(row, draw_row(row, reports)) for row in rows],
         sentence=describe_evaluator(name, rows, agreed),
         agreed=agreed,
+        aligned={(one.dimension, one.version): one for one in aligned},
         attacked=attacked,
         classified=[
             (row, draw_curve(row))

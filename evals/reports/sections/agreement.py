@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import date
 
 from evals.evaluators.registry import needs_alignment
 from evals.reports.decide.anchors import label_anchors
@@ -59,6 +60,12 @@ class LookRow:
     """Lower end of its 95% interval."""
     passed: bool
     """Whether the evaluator agreed with people enough to decide."""
+    night: date | None = absent_if(None)
+    """The night whose labels brought it."""
+    passes: Count = absent_if(0)
+    """Test labels that passed an answer."""
+    failures: Count = absent_if(0)
+    """Test labels that failed one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +221,9 @@ def build_look(look: Look) -> LookRow:
         tnr=round_figure(tnr.value),
         tnr_low=round_figure(tnr.low),
         passed=look.has_passed,
+        night=look.night,
+        passes=look.passes,
+        failures=look.failures,
     )
 
 
