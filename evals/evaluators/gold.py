@@ -23,6 +23,7 @@ from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Failure, GoldValue, Json, Label, LastTurn, Outcome, Skip, Trace, digest
 from evals.specs import Evaluator
 from evals.specs.label_rules import LabelRules
+from evals.specs.suites import LABELS, PREVIOUS
 
 ReadModel = Callable[[str], bytes | None]
 """Reads the stored form of a trained model by its id; None where there is none."""
@@ -47,6 +48,8 @@ class GoldAndLabels:
         default_factory=dict[tuple[str, str], GoldSet], compare=False
     )
     """Those read so far, by application and name."""
+    previous: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
+    """The answers of earlier prompts, by the trace_id of the night at hand."""
     read_model: ReadModel | None = field(default=None, compare=False)
     """Reads a classifier's model; None: those beside the catalog's classifiers."""
 
@@ -84,7 +87,9 @@ class GoldAndLabels:
         """Returns the gold value for a trace, or None."""
         if evaluator.gold is None:
             return None
-        if evaluator.gold == "labels":
+        if evaluator.gold == PREVIOUS:
+            return self.previous.get(trace.trace_id)
+        if evaluator.gold == LABELS:
             return self.gold_values.get((trace.trace_id, evaluator.labels))
         gold_set = self.load_gold_set(evaluator)
         row = gold_set.find_row(trace) if gold_set else None
@@ -93,7 +98,7 @@ class GoldAndLabels:
     def load_gold_set(self, evaluator: Evaluator) -> GoldSet | None:
         """Loads the gold set an evaluator names; None where it names none."""
         name = evaluator.gold
-        if name is None or name == "labels":
+        if name is None or name in (LABELS, PREVIOUS):
             return None
         key = (evaluator.app, name)
         if key not in self.gold_sets:

@@ -6,25 +6,41 @@ contain, and the answer comes back by schema or as a probability. No call is mad
 
 from __future__ import annotations
 
-import json
-import re
-from dataclasses import dataclass
-from typing import ClassVar, cast
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from evals.evaluators import shown_examples
+from evals.evaluators import compared_answers, shown_examples
+from evals.evaluators.compared_answers import OtherAnswer
+from evals.evaluators.gold import GoldAndLabels
 from evals.evaluators.protocol import (
+    NO_GOLD,
     Configuration,
     Declaration,
     EvaluatorByModel,
     Params,
+    Result,
     WrongDeclaration,
+    content_of,
 )
 from evals.evaluators.reply_wrapping import strip_wrapping
 from evals.evaluators.shown_examples import choose_examples
 from evals.evaluators.untrusted import quote_texts
+from evals.evaluators.written_verdicts import VERDICTS, fail_with, read_written
 from evals.models import FAULTS, WITHOUT_LIMIT, Request
-from evals.records import Answer, Failure, Json, JsonLike, Outcome, Trace, digest, encode_canonical
+from evals.records import (
+    Answer,
+    Failure,
+    Json,
+    JsonLike,
+    Outcome,
+    Skip,
+    Trace,
+    digest,
+    encode_canonical,
+)
 from evals.specs import JUDGED, Evaluator, Example, Judge, ModelPin, Sample, TraceField
+from evals.specs.suites import PREVIOUS
 
 BEHAVIOUR = 3
 """Raised when `read_verdict` reads the same answer in another way."""
@@ -53,7 +69,7 @@ AFTER = "The material ends here. Now answer as your instructions say."
 def answer_parts(judge: Judge, pin: ModelPin) -> dict[str, str]:
     """Returns the hashes of what an answer depends on, beside the content itself."""
     return {
-        "prompt": digest([judge.system, RENDERING]),
+        "prompt": digest([judge.system, RENDERING, *describe_comparison(judge)]),
         "examples": digest(
             [*(one.model_dump() for one in judge.examples), *describe_choice(judge)]
         ),
@@ -69,7 +85,7 @@ def answer_parts(judge: Judge, pin: ModelPin) -> dict[str, str]:
         "answer": digest(
             [
                 judge.mode,
-                SCHEMA if judge.mode == "schema" else None,
+                choose_schema(judge),
                 *non_defaults(pin, "structured"),
             ]
         ),
@@ -79,6 +95,18 @@ def answer_parts(judge: Judge, pin: ModelPin) -> dict[str, str]:
 def describe_choice(judge: Judge) -> list[JsonLike]:
     """Returns how examples are chosen from the pool; nothing where all are shown."""
     return [] if judge.shown is None else [["shown", judge.shown, shown_examples.BEHAVIOUR]]
+
+
+def describe_comparison(judge: Judge) -> list[JsonLike]:
+    """Returns how two answers are compared; nothing of a judge of single answers."""
+    return [["compares", compared_answers.RENDERING]] if judge.compares else []
+
+
+def choose_schema(judge: Judge) -> dict[str, Json] | None:
+    """Returns the schema of a judge's answers; None where it answers with one word."""
+    if judge.mode != "schema":
+        return None
+    return compared_answers.SCHEMA if judge.compares else SCHEMA
 
 
 def non_defaults(pin: ModelPin, *names: str) -> list[JsonLike]:
@@ -91,9 +119,13 @@ def non_defaults(pin: ModelPin, *names: str) -> list[JsonLike]:
 def build_request(judge: Judge, trace: Trace, gold: Json) -> Request:
     """Renders a trace as a request."""
     material = {name: as_text(getattr(trace, name)) for name in judge.reads}
-    if gold is not None:
+    asked = judge.system
+    if judge.compares:
+        compared_answers.add_answers(material, gold)
+        asked = f"{asked}\n\n{compared_answers.ASKED}"
+    elif gold is not None:
         material["gold"] = as_text(gold)
-    messages = [{"role": "system", "content": f"{judge.system}\n\n{APART}"}]
+    messages = [{"role": "system", "content": f"{asked}\n\n{APART}"}]
     for example in choose_examples(judge, material):
         messages += render_example(judge, example)
     messages.append({"role": "user", "content": render_question(judge, material)})
@@ -102,7 +134,7 @@ def build_request(judge: Judge, trace: Trace, gold: Json) -> Request:
         max_tokens=judge.max_tokens,
         temperature=judge.temperature,
         seed=judge.seed,
-        schema=SCHEMA if judge.mode == "schema" else None,
+        schema=choose_schema(judge),
         yes_no=judge.mode == "logprobs",
     )
 
@@ -150,73 +182,15 @@ def read_verdict(judge: Judge, answer: Answer) -> Outcome | Failure:
             return fail_with("no-probability")
         passed = answer.probability >= judge.threshold
         return Outcome(passed, round(answer.probability, 6), f"P(yes) {answer.probability:.2f}")
-    text, cut = answer.text or "", answer.finish == "length"
-    outcome = parse_json(text)
-    if outcome is None:
-        text = strip_wrapping(text)
-        outcome = parse_json(text) or (None if cut else parse_broken_json(text))
-    if outcome is not None:
-        return outcome
-    if len({word.lower() for word in WRITTEN_VERDICT.findall(text)}) > 1:
-        return fail_with("two-verdicts")
-    return fail_with("cut-short" if cut else "unparseable")
-
-
-def fail_with(code: str) -> Failure:
-    """Returns the failure for an answer without a verdict, which a later run may repeat."""
-    return Failure(code, FAULTS[code], retryable=True)
-
-
-WRITTEN_VERDICT = re.compile(r"[\"']?verdict[\"']?\s*:\s*[\"']?(pass|fail)\b", re.IGNORECASE)
-
-
-def parse_json(text: str) -> Outcome | None:
-    """Reads the verdict of a text that is one JSON object; allows line breaks inside strings."""
-    try:
-        return read_object(json.loads(text, object_pairs_hook=reject_duplicates, strict=False))
-    except (ValueError, RecursionError):
-        return None
-
-
-def parse_broken_json(text: str) -> Outcome | None:
-    """Reads the verdict of one object with wrong quotes, wrong commas or a missing bracket."""
-    import json_repair
-
-    is_object = (
-        text.startswith("{") and text.count("{") == 1 and len(WRITTEN_VERDICT.findall(text)) == 1
-    )
-    if not is_object or "}" in text[:-1]:
-        return None
-    try:
-        return read_object(cast("Json", json_repair.loads(text)))
-    except (ValueError, RecursionError):
-        return None
-
-
-def reject_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    """Returns an object as a dict; raises ValueError for a repeated key."""
-    if len(value := dict(pairs)) < len(pairs):
-        raise ValueError("a key is repeated")
-    return value
-
-
-def read_object(value: Json) -> Outcome | None:
-    """Reads the verdict of an object of the schema in any letter case; else returns None."""
-    value = unwrap_call(value)
-    if not isinstance(value, dict) or not value.keys() <= {"critique", "verdict"}:
-        return None
-    word, critique = value.get("verdict"), value.get("critique", "")
-    if not isinstance(word, str) or not isinstance(critique, str):
-        return None
-    passed = {"pass": True, "fail": False}.get(word.strip().lower())
-    return None if passed is None else Outcome(passed, explanation=critique[:2000])
-
-
-def unwrap_call(value: Json) -> Json:
-    """Returns the arguments of a call that a model wrote out, to the schema as if to a tool."""
-    if not isinstance(value, dict) or value.get("name") != "verdict" or len(value) != 2:
-        return value
-    return value.get("arguments") or value.get("parameters")
+    words = compared_answers.WORDS if judge.compares else VERDICTS
+    written = read_written(answer.text or "", words, is_cut=answer.finish == "length")
+    if isinstance(written, Failure):
+        return written
+    value = words[written.verdict]
+    if judge.compares:
+        own = compared_answers.prefer_own(answer.content_key, value)
+        return replace(own, explanation=written.critique)
+    return Outcome(value > 0, explanation=written.critique)
 
 
 @dataclass(frozen=True)
@@ -246,6 +220,7 @@ class JudgeEvaluator(EvaluatorByModel):
             fields = ", ".join(judge.reads)
             problem = f"the judge {declared.name!r} reads {fields}; leave it out"
             raise WrongDeclaration(("reads",), problem)
+        check_gold(judge, declared)
         pin = declared.catalog.models[judge.model]
         answered_by = answer_parts(judge, pin)
         parts = {
@@ -254,6 +229,7 @@ class JudgeEvaluator(EvaluatorByModel):
             "parser": str(self.behaviour),
             "version": str(judge.version),
             **({"repeats": str(judge.repeats)} if judge.repeats > 1 else {}),
+            **({"compares": str(compared_answers.BEHAVIOUR)} if judge.compares else {}),
         }
         return Configuration(judge.reads, parts, {}, judge, pin, digest(answered_by))
 
@@ -261,9 +237,38 @@ class JudgeEvaluator(EvaluatorByModel):
         """Returns the judge's own name, wherever it is used."""
         return declared
 
+    def find_skip(
+        self, evaluator: Evaluator, trace: Trace, references: GoldAndLabels
+    ) -> Skip | None:
+        """Returns why a trace is skipped: beside the usual, no other answer to compare it with."""
+        skip = super().find_skip(evaluator, trace, references)
+        lacks_other = judge_of(evaluator).compares and references.gold_for(evaluator, trace) is None
+        return skip or (NO_GOLD if lacks_other else None)
+
+    def list_contents(
+        self, evaluator: Evaluator, trace: Trace, references: GoldAndLabels
+    ) -> tuple[bytes, ...]:
+        """Returns what it is asked of a trace: of a judge that compares, one for each order."""
+        gold = references.gold_for(evaluator, trace)
+        if not judge_of(evaluator).compares:
+            return (content_of(evaluator, trace, gold),)
+        orders = (OtherAnswer(as_text(gold), is_own_first) for is_own_first in (True, False))
+        return tuple(content_of(evaluator, trace, one.store()) for one in orders)
+
+    def content(self, evaluator: Evaluator, trace: Trace, references: GoldAndLabels) -> bytes:
+        """Returns what is hashed; of a judge that compares, with its own answer first."""
+        return self.list_contents(evaluator, trace, references)[0]
+
+    def conclude(self, results: Sequence[Result]) -> Result:
+        """Concludes from the answers to all contents of a trace."""
+        return compared_answers.conclude(*results) if len(results) > 1 else results[0]
+
     def request(self, evaluator: Evaluator, trace: Trace, gold: Json) -> Request:
         """Renders a trace as a request."""
-        return build_request(judge_of(evaluator), trace, gold)
+        judge = judge_of(evaluator)
+        if judge.compares and isinstance(gold, str):
+            gold = OtherAnswer(gold, is_own_first=True).store()
+        return build_request(judge, trace, gold)
 
     def is_shown_whole(self, evaluator: Evaluator, trace: Trace, gold: Json) -> bool:
         """Whether the request holds the whole trace."""
@@ -280,6 +285,20 @@ class JudgeEvaluator(EvaluatorByModel):
             return False
         is_open = strip_wrapping(text).startswith("{")
         return is_open and isinstance(self.read_answer(evaluator, answer), Failure)
+
+
+def check_gold(judge: Judge, declared: Declaration) -> None:
+    """Refuses a judge that compares without another answer, and one that compares with none.
+
+    Raises:
+        WrongDeclaration: naming `gold`.
+    """
+    if judge.compares and declared.gold is None:
+        problem = f"the judge {judge.judge!r} compares answers; name the other one: `previous`, "
+        raise WrongDeclaration(("gold",), f"{problem}a gold set, or `labels`")
+    if not judge.compares and declared.gold == PREVIOUS:
+        problem = f"the judge {judge.judge!r} does not compare answers"
+        raise WrongDeclaration(("gold",), f"{problem}; give it `compares: true`, or other gold")
 
 
 def judge_of(evaluator: Evaluator) -> Judge:

@@ -6,7 +6,7 @@ The evaluators themselves are in modules of their own; `registry` finds them by 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -144,6 +144,12 @@ class EvaluatorType(ABC):
         """Whether a trace has what it evaluates: one that reads the answer needs an answer."""
         return self.evaluates_unanswered or "output" not in evaluator.reads or trace.has_answer
 
+    def find_skip(
+        self, evaluator: Evaluator, trace: Trace, references: GoldAndLabels
+    ) -> Skip | None:
+        """Returns why a trace is not evaluated; None where it is."""
+        return None if self.covers_answer(evaluator, trace) else NO_ANSWER
+
     def gives_none(self, evaluator: Evaluator, content: bytes) -> bool:
         """Whether a subject with this content gets no score at all."""
         return False
@@ -201,6 +207,16 @@ class EvaluatorByVerdicts(EvaluatorType):
 
 class EvaluatorByModel(EvaluatorType):
     """An evaluator that asks a model; the runner makes the calls and stores the answers."""
+
+    def list_contents(
+        self, evaluator: Evaluator, trace: Trace, references: GoldAndLabels
+    ) -> tuple[bytes, ...]:
+        """Returns the contents that it is asked about a subject; most evaluators have one."""
+        return (self.content(evaluator, trace, references),)
+
+    def conclude(self, results: Sequence[Result]) -> Result:
+        """Concludes from the answers to all contents of a subject."""
+        return results[0]
 
     @abstractmethod
     def request(self, evaluator: Evaluator, trace: Trace, gold: Json) -> Request:

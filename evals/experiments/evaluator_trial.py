@@ -8,23 +8,25 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 from evals.evaluators import registry
 from evals.evaluators.gold import GoldAndLabels
-from evals.evaluators.protocol import NO_ANSWER, Finding, Result
+from evals.evaluators.protocol import Finding, Result
 from evals.models.protocol import Request
 from evals.records import Failure, Json, Outcome, Skip, Trace
+from evals.runs.paid_verdicts import list_all_keys, read_verdicts
 from evals.runs.runner import ScoringRun, ask_wanted, build_evaluate
 from evals.specs import Catalog, Evaluator
 from evals.storage import ledger
 from evals.traces.reader import read_file
 from evals.worklist.night_contents import ContentFile, NightTraces, hash_content
+from evals.worklist.previous_answers import add_previous
 from evals.worklist.sampling import compute_place
-from evals.worklist.worklist import Worklist, list_unpaid
+from evals.worklist.worklist import Worklist, add_contents, list_unpaid
 
 TRIED = 500
 """Traces that are looked at to find a few with different outcomes."""
@@ -153,6 +155,8 @@ def try_on_night(
         ask: whether a model is asked for answers that are not stored; they are paid.
     """
     traces = NightTraces(run.lake, night)
+    references = add_previous(run.lake, night, evaluator, run.references)
+    run = replace(run, references=references)
     wanted = set(ids) or set(choose_first(traces.read_ids(evaluator), evaluator))
     found = [trace for trace in traces.read_traces(evaluator) if trace.trace_id in wanted]
     found.sort(key=lambda trace: compute_place(trace.trace_id, evaluator.dimension, "trace"))
@@ -214,8 +218,8 @@ def try_all(run: ScoringRun, evaluator: Evaluator, traces: Sequence[Trace]) -> I
     evaluate, kind = build_evaluate(evaluator, run.references), registry.type_of(evaluator)
     for trace in traces:
         began = time.perf_counter()
-        covers = kind.covers_answer(evaluator, trace)
-        findings = tuple(evaluate(trace)) if covers else (Finding(NO_ANSWER),)
+        skip = kind.find_skip(evaluator, trace, run.references)
+        findings = (Finding(skip),) if skip else tuple(evaluate(trace))
         took = (time.perf_counter() - began) * 1000
         gold = run.references.gold_for(evaluator, trace)
         yield TriedTrace(trace, evaluator, gold, findings, ms=took)
@@ -225,20 +229,20 @@ def read_stored(
     run: ScoringRun, evaluator: Evaluator, traces: Sequence[Trace]
 ) -> Iterator[TriedTrace]:
     """Yields each trace with the question a model gets, and what its stored answer means."""
-    kind = registry.model_of(evaluator)
+    kind, references = registry.model_of(evaluator), run.references
     keys = {
-        trace.trace_id: build_key(evaluator, trace, run.references)
+        trace.trace_id: build_key(evaluator, trace, references)
         for trace in traces
-        if kind.covers_answer(evaluator, trace)
+        if not kind.find_skip(evaluator, trace, references)
     }
-    results: dict[str, Result] = {}
-    with ledger.open_index(run.lake, evaluator.answer_version or "", set(keys.values())) as paid:
-        for answer in paid.read_answers():
-            results[answer.content_key] = kind.read_answer(evaluator, answer)
+    asked = list_all_keys(evaluator, keys.values())
+    with ledger.open_index(run.lake, evaluator.answer_version or "", asked) as paid:
+        results = {one.key: one.result for one in read_verdicts(evaluator, paid)}
     for trace in traces:
-        gold = run.references.gold_for(evaluator, trace)
+        gold = references.gold_for(evaluator, trace)
         key = keys.get(trace.trace_id)
-        result = NO_ANSWER if key is None else results.get(key, NOT_ASKED)
+        skip = kind.find_skip(evaluator, trace, references)
+        result = skip or results.get(key or "", NOT_ASKED)
         request = kind.request(evaluator, trace, gold) if key else None
         yield TriedTrace(trace, evaluator, gold, (Finding(result),), request)
 
@@ -252,11 +256,10 @@ def ask_about(
     run: ScoringRun, evaluator: Evaluator, night: date, traces: Sequence[Trace]
 ) -> tuple[int, float]:
     """Asks a model about traces without a stored answer; returns the calls and their price."""
-    contents, kind = ContentFile(run.lake), registry.type_of(evaluator)
+    contents, kind = ContentFile(run.lake), registry.model_of(evaluator)
     for trace in traces:
-        if kind.covers_answer(evaluator, trace):
-            data = kind.content(evaluator, trace, run.references)
-            contents.add(hash_content(data), data)
+        if not kind.find_skip(evaluator, trace, run.references):
+            add_contents(contents, evaluator, trace, run.references)
     with run.lake.lock("calls", evaluator.answer_version or ""):
         wanted = tuple(list_unpaid(run.lake, evaluator, contents.positions))
         work = Worklist(evaluator, night, 0, {}, set(), wanted, contents)

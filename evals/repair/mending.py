@@ -34,7 +34,8 @@ from evals.storage.report_files import ReportVersion, locate_report_file
 ADMITTED = ("traces", "quarantine")
 """Tables that validation writes."""
 SCORED = (
-    "requests", "scores", "coverage", "canaries", "noise", "anchors", "parts", "verdicts",
+    "requests", "scores", "coverage", "canaries", "noise", "anchors", "parts", "pairs",
+    "verdicts",
 )  # fmt: skip
 LATER_MARTS = (
     "dim_slices",

@@ -174,7 +174,7 @@ class StoredNight:
         return self.marts[key]
 
     def read_table_rows(self, name: str) -> Sequence[Row]:
-        """Returns the night's rows of a table: `coverage`, `canaries`, `noise` or `parts`."""
+        """Returns the night's rows of a table, such as `coverage`, `canaries` or `parts`."""
         return self._read_table(name, [self.date])
 
     def read_table_rows_before(self, name: str) -> Sequence[Row]:

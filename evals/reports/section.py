@@ -101,7 +101,7 @@ class NightData(Protocol):
         ...
 
     def read_table_rows(self, name: str) -> Sequence[Row]:
-        """Returns the night's rows of a table: `coverage`, `canaries`, `noise` or `parts`."""
+        """Returns the night's rows of a table, such as `coverage`, `canaries` or `parts`."""
         ...
 
     def read_table_rows_before(self, name: str) -> Sequence[Row]:

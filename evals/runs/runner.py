@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -19,11 +18,13 @@ from evals.calls.day_budget import DayBudget
 from evals.calls.requests import AskFunction, CallPlan, CallsResult
 from evals.evaluators import registry
 from evals.evaluators.gold import GoldAndLabels
-from evals.evaluators.protocol import NO_ANSWER, Evaluate, EvaluatorByVerdicts, Finding, Result
+from evals.evaluators.protocol import Evaluate, EvaluatorByVerdicts, Finding
 from evals.models import why_unavailable
 from evals.records import Failure, Score, Skip, Trace, Verdict
 from evals.runs import noise
 from evals.runs.model_servers import record_answers
+from evals.runs.paid_verdicts import find_reached, list_all_keys, read_results, read_verdicts
+from evals.runs.pairs import write_pairs
 from evals.runs.part_counts import write_part_counts
 from evals.runs.score_files import ScoreCounts, build_score, write_scores
 from evals.specs import Evaluator
@@ -34,9 +35,14 @@ from evals.storage.tables import AnchorRow, CanaryRow
 from evals.worklist import anchors, canaries
 from evals.worklist.night_contents import NightTraces
 from evals.worklist.peer_verdicts import join_verdicts, read_peers
-from evals.worklist.repeated_calls import needs_call
-from evals.worklist.sampling import compute_reached
-from evals.worklist.worklist import Worklist, build_worklist, name_score_file, refresh_worklist
+from evals.worklist.previous_answers import add_previous
+from evals.worklist.worklist import (
+    Worklist,
+    build_worklist,
+    name_content,
+    name_score_file,
+    refresh_worklist,
+)
 
 
 @dataclass(frozen=True)
@@ -131,16 +137,17 @@ def score_night(
         if pin:
             work, call_result, counts = score_by_model(run, night, evaluator, earlier, began)
         else:
-            work = build_worklist(lake, night, evaluator, run.references)
+            references = add_previous(lake, night.night, evaluator, run.references)
+            work = build_worklist(lake, night, evaluator, references)
             call_result = CallsResult()
             kind = registry.type_of(evaluator)
             scores = (
                 derive_panel_scores(lake, work, kind)
                 if isinstance(kind, EvaluatorByVerdicts)
-                else derive_code_scores(night, work, run.references)
+                else derive_code_scores(night, work, references)
             )
             counts = write_scores(lake, work, scores)
-            write_part_counts(lake, night, work, run.references)
+            write_part_counts(lake, night, work, references)
         work.contents.close()
     return build_tally(work, call_result, counts)
 
@@ -200,6 +207,7 @@ def score_by_model(
         rows = build_canary_rows(lake, work, call_result)
         lake.write("canaries", work.night, rows, name_score_file(evaluator))
         noise.write_noise(lake, work, call_result.awaited)
+        write_pairs(lake, night, work, run.references)
     return work, call_result, counts
 
 
@@ -222,12 +230,14 @@ def judge_night(lake: Lake, work: Worklist, call_result: CallsResult) -> ScoreCo
     for trace_id, sampled in work.sample.items():
         if trace_id not in work.current and not sampled.is_skipped:
             traces_by_key.setdefault(sampled.key, []).append(trace_id)
-    pending = sum(len(traces_by_key.pop(key, ())) for key in call_result.awaited)
-    with ledger.open_index(lake, work.evaluator.answer_version or "", traces_by_key) as paid:
+    awaited = {name_content(work.evaluator, key) for key in call_result.awaited}
+    pending = sum(len(traces_by_key.pop(key, ())) for key in awaited)
+    asked = list_all_keys(work.evaluator, traces_by_key)
+    with ledger.open_index(lake, work.evaluator.answer_version or "", asked) as paid:
         if any(entry.code is None for entry in paid.entries.values()):
             record_answers(lake, work.evaluator)
-        is_partial = isinstance(call_result.rest, Skip) and traces_by_key.keys() - paid.entries
-        reached = find_reached(lake, work, call_result.awaited) if is_partial else {}
+        is_partial = isinstance(call_result.rest, Skip) and asked - paid.entries.keys()
+        reached = find_reached(lake, work, awaited) if is_partial else {}
         return write_scores(
             lake,
             work,
@@ -237,20 +247,6 @@ def judge_night(lake: Lake, work: Worklist, call_result: CallsResult) -> ScoreCo
         )
 
 
-def find_reached(lake: Lake, work: Worklist, awaited: Collection[str]) -> dict[str, float]:
-    """Finds with which probability the contents were asked that this night had to pay for.
-
-    Those not asked are the end of the hash order, so the others are a sample of them. Contents
-    whose answers another night paid for were free: they are in the sample whatever is left.
-    """
-    traces = Counter(work.evaluated_keys)
-    with ledger.open_index(lake, work.evaluator.answer_version or "", traces) as paid:
-        night = work.night.isoformat()
-        free = {key for key, entry in paid.entries.items() if entry.night != night}
-        own = {key: n for key, n in traces.items() if key not in free}
-        return compute_reached(own, {key for key in own if key in paid.entries or key in awaited})
-
-
 def derive_judge_scores(
     work: Worklist,
     paid: ledger.AnswerIndex,
@@ -258,32 +254,14 @@ def derive_judge_scores(
     call_result: CallsResult,
 ) -> Iterator[Score]:
     """Derives scores from paid answers; a trace without an answer is skipped or an error."""
-    evaluator, model = work.evaluator, registry.model_of(work.evaluator)
-    route = evaluator.route
     for trace_id, sampled in work.sample.items():
-        if sampled.is_skipped and trace_id not in work.current:
-            yield build_score(work, trace_id, NO_ANSWER)
-    for answer in paid.read_answers():
-        result = model.read_answer(evaluator, answer)
-        entry = paid.entries[answer.content_key]
-        unreadable = result.retryable if isinstance(result, Failure) else None
-        final = not needs_call(entry, route, unreadable)
-        for trace_id in traces_by_key.pop(answer.content_key, ()):
-            yield build_score(work, trace_id, result, final=final)
+        if sampled.skip and trace_id not in work.current:
+            yield build_score(work, trace_id, sampled.skip)
+    for verdict in read_verdicts(work.evaluator, paid):
+        for trace_id in traces_by_key.pop(verdict.key, ()):
+            yield build_score(work, trace_id, verdict.result, final=verdict.is_final)
     for trace_id in (trace_id for ids in traces_by_key.values() for trace_id in ids):
         yield build_score(work, trace_id, call_result.rest or Skip("budget"))
-
-
-def read_results(
-    lake: Lake, evaluator: Evaluator, keys: Collection[str], call_result: CallsResult
-) -> dict[str, Result]:
-    """Reads what a judge answered under some keys, or why it did not."""
-    model, keys = registry.model_of(evaluator), {*keys}
-    results: dict[str, Result] = dict.fromkeys(keys, call_result.rest or Skip("budget"))
-    results |= dict.fromkeys(keys & call_result.awaited, Skip("awaited"))
-    with ledger.open_index(lake, evaluator.answer_version or "", keys) as paid:
-        results |= {a.content_key: model.read_answer(evaluator, a) for a in paid.read_answers()}
-    return results
 
 
 def build_anchor_rows(lake: Lake, work: Worklist, call_result: CallsResult) -> list[AnchorRow]:
@@ -324,8 +302,8 @@ def derive_code_scores(
     for trace in night.read_traces(evaluator):
         if trace.trace_id not in work.sample or trace.trace_id in work.current:
             continue
-        is_skipped = work.sample[trace.trace_id].is_skipped
-        for finding in (Finding(NO_ANSWER),) if is_skipped else evaluate(trace):
+        skip = work.sample[trace.trace_id].skip
+        for finding in (Finding(skip),) if skip else evaluate(trace):
             yield build_score(work, trace.trace_id, finding.result, finding.annotator)
 
 

@@ -269,6 +269,11 @@ class Evaluator(Spec):
         return self.answer_version is not None
 
     @property
+    def compares(self) -> bool:
+        """Whether it is a judge that compares two answers, in both orders."""
+        return self.judge is not None and self.judge.compares
+
+    @property
     def score_file(self) -> str:
         """The name of the file with its scores of a night."""
         return f"{self.name}@{self.app}@{self.version}"

@@ -25,7 +25,7 @@ from evals.specs.pins import find_refusal, is_reasoning
 from evals.specs.problems import BrokenApplication, Problem
 from evals.specs.sources import Source
 from evals.specs.spec import CatalogError, S
-from evals.specs.suites import Guardrail, Judge, Suite
+from evals.specs.suites import LABELS, PREVIOUS, Guardrail, Judge, Suite
 from evals.specs.validation import ValidationSuite, shipped_expectations
 from evals.specs.yaml_files import (
     At,
@@ -292,7 +292,9 @@ class Reader:
                     self.report(self.apps_of_suite(name), where)
                 gold = check.gold if check else None
                 files = [self.root / "gold" / f"{gold}.{suffix}" for suffix in ("jsonl", "csv")]
-                if gold not in (None, "labels") and not any(file.exists() for file in files):
+                if gold not in (None, LABELS, PREVIOUS) and not any(
+                    file.exists() for file in files
+                ):
                     where = describe(
                         path, ("dimensions", index, "check", "gold"), f"no gold set {gold!r}"
                     )

@@ -16,6 +16,9 @@ from evals.specs.label_rules import LabelRules, Meaning, Pool, refuse_contradict
 from evals.specs.spec import NAME, Name, Reads, Spec
 
 EXPECTED_CHECK = "expected one evaluator, such as `assertion: contains`"
+LABELS, PREVIOUS = "labels", "previous"
+"""Gold that is in no file of `gold/`: the gold values that came with labels, and what the prompt
+before answered to the same input."""
 BY_PEOPLE = "; where people judge, leave `check` out and write `recorded: true`"
 
 
@@ -26,7 +29,11 @@ class Check(Spec):
     """Its key in the suite, such as `assertion` or `judge`."""
     name: str
     params: dict[str, Any] = Field(default={}, description="what the check takes")
-    gold: str | None = Field(default=None, description="a gold set in `gold/`, or `labels`")
+    gold: str | None = Field(
+        default=None,
+        description="a gold set in `gold/`; `labels`; or `previous`, what the prompt before "
+        "answered to the same input",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -250,7 +257,27 @@ class Judge(Spec):
         description="how many examples a trace is judged with: of each verdict those most similar "
         "to it; null: all of them",
     )
+    compares: bool = Field(
+        default=False,
+        description="whether it compares the answer with another one, the `gold` of its check, in "
+        "both orders; `output` is then shown as two answers",
+    )
     version: int = Field(default=1, description="raised to score again without new calls")
+
+    @model_validator(mode="after")
+    def check_compares(self) -> Self:
+        """Refuses what a judge of two answers cannot have."""
+        if not self.compares:
+            return self
+        if "output" not in self.reads:
+            raise ValueError("`compares` is about answers; add `output` to `reads`")
+        if self.mode != "schema":
+            raise ValueError("`compares` needs `mode: schema`: its verdict is A, B or tie")
+        if self.repeats > 1:
+            raise ValueError("`compares` asks twice, once in each order; leave `repeats` out")
+        if self.examples or self.pool:
+            raise ValueError("`compares` takes no examples of single answers; leave them out")
+        return self
 
 
 OnError = Literal["allow", "flag", "block"]

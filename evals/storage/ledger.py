@@ -33,6 +33,11 @@ def build_repeat_key(key: str, nth: int) -> str:
     return key if nth == 1 else f"{key}.{nth}"
 
 
+def find_first_key(key: str) -> str:
+    """Returns the key of the first answer to the content that a key is about."""
+    return key.partition(".")[0]
+
+
 class Journal:
     """Answers as they arrive: one line each, written before the next request is sent."""
 

@@ -16,8 +16,8 @@ from evals.storage.lake import Lake
 
 LEFT_OUT = frozenset((
     "anchors", "answers", "canaries", "coverage", "dagster", "data_docs", "gold", "inbox",
-    "journal", "labels", "labels_mapped", "locks", "marts", "noise", "parts", "reports", "review",
-    "runs", "scores", "slices", "verdicts", "warehouse.duckdb",
+    "journal", "labels", "labels_mapped", "locks", "marts", "noise", "pairs", "parts", "reports",
+    "review", "runs", "scores", "slices", "verdicts", "warehouse.duckdb",
 ))  # fmt: skip
 """Files and folders that neither import nor validation reads."""
 TABLE = ".parquet"

@@ -147,6 +147,41 @@ class PartRow(NamedTuple):
     specificity_high: float | None
 
 
+class PairRow(NamedTuple):
+    """What a judge of two answers concluded of a night's pairs, each shown in both orders."""
+
+    date: date
+    app: str
+    dimension: str
+    evaluator: str
+    evaluator_version: str
+    gold: str
+    """Where the other answers are from: `previous`, `labels` or a gold set."""
+    pairs: int
+    """Those with a verdict in both orders."""
+    won: int
+    """Of them, those in which the trace's answer was better in both orders."""
+    lost: int
+    tied: int
+    """Neither was better, or it depended on the order."""
+    inconsistent: int
+    """Of the tied, those in which it depended on the order."""
+    uneven: int
+    """Pairs of different lengths."""
+    preferred: float | None
+    preferred_low: float | None
+    preferred_high: float | None
+    first: float | None
+    first_low: float | None
+    first_high: float | None
+    longer: float | None
+    longer_low: float | None
+    longer_high: float | None
+    equal_length: float | None
+    equal_length_low: float | None
+    equal_length_high: float | None
+
+
 AnchorKind = Literal["changed", "same"]
 """Whether the judge that is asked again has another version than before, or the same."""
 
@@ -260,6 +295,7 @@ TABLES: dict[str, type] = {
     "noise": NoiseRow,
     "anchors": AnchorRow,
     "parts": PartRow,
+    "pairs": PairRow,
     "requests": RequestRow,
     "labels_mapped": MappedLabel,
     "slices": SliceRow,

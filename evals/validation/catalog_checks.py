@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from evals.records import Trace, digest
 from evals.specs import Catalog, CatalogError, Expectation, Problem, Suite, describe, fingerprint
+from evals.specs.suites import LABELS, PREVIOUS
 from evals.specs.yaml_files import At
 from evals.storage.documents.catalog_findings import read_findings, write_findings
 from evals.storage.lake import Lake
@@ -137,7 +138,7 @@ def find_wrong_gold(catalog: Catalog) -> Iterator[Problem]:
     for name, suite in catalog.suites.items():
         apps = list_suite_apps(catalog, name)
         named = {dimension.check.gold for dimension in suite.dimensions if dimension.check}
-        for gold in sorted(named - {None, "labels"}, key=str) if apps else ():
+        for gold in sorted(named - {None, LABELS, PREVIOUS}, key=str) if apps else ():
             folder = catalog.root / "gold"
             yield from collect_problems(
                 apps, lambda folder=folder, gold=gold: load_gold_set(folder, gold)

@@ -128,6 +128,8 @@ def build_night_anchors(
 ) -> tuple[AnchoredContent, ...]:
     """Builds the anchors that a judge is asked about beside a night's traces.
 
+    None of a judge that compares two answers.
+
     Args:
         lake: has the earlier nights.
         references: gold and the catalog's place.
@@ -136,7 +138,9 @@ def build_night_anchors(
         sampled: how many of its own traces the judge is asked about.
     """
     limits = load_catalog(references.root).anchors
-    if not (limits.changed or limits.nightly) or was_judged_without(lake, evaluator, night):
+    if evaluator.compares or not (limits.changed or limits.nightly):
+        return ()
+    if was_judged_without(lake, evaluator, night):
         return ()
     past = Past.of(lake, evaluator, night)
     if own := past.list_own():

@@ -79,8 +79,11 @@ def choose_attacks(catalog: Catalog) -> list[Attack]:
 def build_night_canaries(
     lake: Lake, references: GoldAndLabels, evaluator: Evaluator, night: date
 ) -> tuple[Canary, ...]:
-    """Builds the canaries a judge is asked beside a night's traces; none of whole sessions."""
-    if evaluator.subject != "trace":
+    """Builds the canaries a judge is asked beside a night's traces.
+
+    None of whole sessions, and none of a judge that compares two answers.
+    """
+    if evaluator.subject != "trace" or evaluator.compares:
         return ()
     catalog = load_catalog(references.root)
     failed = find_carriers(lake, catalog, references, evaluator, night)

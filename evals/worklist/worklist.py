@@ -18,6 +18,7 @@ from evals.evaluators import registry
 from evals.evaluators.gold import GoldAndLabels
 from evals.evaluators.gold_sets import GoldUse
 from evals.evaluators.protocol import EvaluatorByVerdicts, content_of
+from evals.records import Skip, Trace
 from evals.specs import Evaluator
 from evals.storage import ledger
 from evals.storage.lake import Lake
@@ -32,6 +33,7 @@ from evals.worklist.peer_verdicts import (
     read_peers,
     seat_panel,
 )
+from evals.worklist.previous_answers import add_previous
 from evals.worklist.repeated_calls import is_settled, needs_call
 from evals.worklist.sampling import compute_place, draw_sample
 
@@ -57,10 +59,15 @@ class SampledTrace(NamedTuple):
     """The hash of what the evaluator reads in it."""
     inclusion: float
     """The probability with which it came into the sample."""
-    is_skipped: bool = False
-    """Whether it has no answer to evaluate, so that the evaluator skips it."""
+    skip: Skip | None = None
+    """Why the evaluator skips it, such as that it has no answer; None: it is evaluated."""
     session_id: str | None = None
     """The session whose last turn it is, where sessions are evaluated."""
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether the evaluator skips it."""
+        return self.skip is not None
 
 
 class WantedAnswer(NamedTuple):
@@ -141,6 +148,7 @@ def build_worklist(
 ) -> Worklist:
     """Finds the sample, the stored scores that are current, and the answers not paid yet."""
     files = read_file_versions(lake, night.night, evaluator)
+    references = add_previous(lake, night.night, evaluator, references)
     stored = read_stored_scores(lake, night.night, evaluator)
     scored = {**stored.current, **stored.settled}
     draw = evaluator.sample.draw or evaluator.dimension
@@ -151,7 +159,7 @@ def build_worklist(
         return build_panel_worklist(night, evaluator, places, scored)
     strata = night.read_strata(evaluator) or read_flagged(lake, night.night, evaluator)
     seats = draw_sample(places, evaluator.sample, strata)
-    contents, keys, skipped = ContentFile(lake), dict.fromkeys(seats, ""), set[str]()
+    contents, keys, skipped = ContentFile(lake), dict.fromkeys(seats, ""), dict[str, Skip]()
     without_score = 0
     repeats = evaluator.judge.repeats if evaluator.judge else 1
     kind, gold = registry.type_of(evaluator), GoldUse(references.load_gold_set(evaluator))
@@ -161,17 +169,17 @@ def build_worklist(
             continue
         data = kind.content(evaluator, trace, references)
         key = hash_content(data)
-        if not kind.covers_answer(evaluator, trace):
-            skipped.add(trace.trace_id)
+        if skip := kind.find_skip(evaluator, trace, references):
+            skipped[trace.trace_id] = skip
             key = hash_content(UNANSWERED + data)
         elif evaluator.asks_model and (repeats > 1 or stored.current.get(trace.trace_id) != key):
-            contents.add(key, data)
+            add_contents(contents, evaluator, trace, references)
         elif trace.trace_id not in scored and kind.gives_none(evaluator, data):
             without_score += 1
         keys[trace.trace_id] = key
     sessions = night.read_sessions(evaluator)
     sample = {
-        name: SampledTrace(keys[name], seat.inclusion, name in skipped, sessions.get(name))
+        name: SampledTrace(keys[name], seat.inclusion, skipped.get(name), sessions.get(name))
         for name, seat in seats.items()
     }
     current = {name for name, sampled in sample.items() if scored.get(name) == sampled.key}
@@ -187,11 +195,18 @@ def build_worklist(
     asked_anchors = anchors.build_night_anchors(lake, references, evaluator, night.night, sampled)
     content_keys = [key for canary in asked_canaries for key in canary.keys]
     content_keys += add_anchors(asked_anchors, contents)
-    content_keys += [s.key for name, s in sample.items() if name not in final | skipped]
+    left = [s.key for name, s in sample.items() if name not in final and not s.is_skipped]
+    content_keys += [one for key in left for one in list_asked_keys(evaluator, key)]
     evaluated = [s.key for s in sample.values() if not s.is_skipped]
     content_keys += list_repeats(contents, evaluated, repeats)
-    wanted = tuple(list_unpaid(lake, evaluator, content_keys, stored.failed))
-    asked_again = {want.key for want in wanted} & set(stored.settled.values())
+    failed = {
+        one: again
+        for key, again in stored.failed.items()
+        for one in list_asked_keys(evaluator, key)
+    }
+    wanted = tuple(list_unpaid(lake, evaluator, content_keys, failed))
+    asked_again = {name_content(evaluator, want.key) for want in wanted}
+    asked_again &= set(stored.settled.values())
     current -= {name for name in current - final if sample[name].key in asked_again}
     return Worklist(
         evaluator=evaluator,
@@ -205,7 +220,7 @@ def build_worklist(
         anchors=asked_anchors,
         files=files,
         gold=gold,
-        failed=stored.failed,
+        failed=failed,
     )
 
 
@@ -251,6 +266,26 @@ def refresh_worklist(lake: Lake, before: Worklist) -> Worklist | None:
         tuple(list_unpaid(lake, before.evaluator, keys, before.failed)) if before.wanted else ()
     )
     return replace(before, wanted=wanted)
+
+
+def add_contents(
+    contents: ContentFile, evaluator: Evaluator, trace: Trace, references: GoldAndLabels
+) -> None:
+    """Adds all that a judge is asked of a trace."""
+    data = registry.model_of(evaluator).list_contents(evaluator, trace, references)
+    keys = list_asked_keys(evaluator, hash_content(data[0]))
+    for key, content in zip(keys, data, strict=True):
+        contents.add(key, content)
+
+
+def list_asked_keys(evaluator: Evaluator, key: str) -> list[str]:
+    """Lists the keys of the answers that a verdict on a content needs: of a pair, both orders'."""
+    return [key, ledger.build_repeat_key(key, 2)] if evaluator.compares else [key]
+
+
+def name_content(evaluator: Evaluator, key: str) -> str:
+    """Returns the key of the content to whose verdict an answer belongs."""
+    return ledger.find_first_key(key) if evaluator.compares else key
 
 
 def list_repeats(contents: ContentFile, keys: Iterable[str], repeats: int) -> Iterator[str]:

@@ -23,7 +23,7 @@ from evals.reports.pages.trace_links import HasPage, assume_page
 from evals.reports.phrases import format_percent, indent_json
 from evals.reports.report import Report
 from evals.reports.result_rows import Result
-from evals.reports.sections import agreement, attacks, classifiers, provenance, results
+from evals.reports.sections import agreement, attacks, classifiers, pairs, provenance, results
 from evals.reports.sections.agreement import Agreed
 from evals.specs.model_families import find_family
 from evals.storage.answer_pages import LISTS, TRACES, name_trace_page
@@ -104,6 +104,7 @@ def render_evaluator(
         agreed=agreed,
         aligned={(one.dimension, one.version): one for one in aligned},
         attacked=attacked,
+        compared=[row for row in report[pairs.SECTION] if row.evaluator == name],
         classified=[
             (row, draw_curve(row))
             for row in report[classifiers.SECTION]

@@ -23,6 +23,7 @@ from evals.reports.sections import (
     examples,
     extraction,
     incidents,
+    pairs,
     settings,
 )
 from evals.reports.sections import results as results_section
@@ -53,6 +54,7 @@ def render_markdown(report: Report) -> str:
         *head("Incidents", list_incidents(report)),
         *head("Rates", list_rates(report)),
         *head("Compared with gold, value by value", list_parts(report)),
+        *head("Compared with another answer", list_pairs(report)),
         *head("Slices that fail more than the rest", list_slices(report)),
         *head("Failing answers to read", list_answers(report)),
         *head("Alarms", list_alarms(report)),
@@ -224,6 +226,20 @@ def list_parts(report: Report) -> list[str]:
             parts = (f"- {name}, {quote_code(p.part)}: {describe_figures(p)}" for p in of.parts)
             lines.extend(parts)
     return cut(lines, PARTS, report)
+
+
+def list_pairs(report: Report) -> Iterator[str]:
+    """Lists what judges concluded that compared each answer with another one."""
+    for row in report[pairs.SECTION]:
+        shares = (("preferred", row.preferred), ("at equal length", row.equal_length))
+        figures = [
+            f"{name} {phrases.format_percent(of.value, of.low, of.high)} "
+            f"({phrases.format_interval(of.low, of.high)})"
+            for name, of in shares
+            if of
+        ]
+        counted = f"better {row.won:,}, worse {row.lost:,}, tie {row.tied:,} of {row.pairs:,} pairs"
+        yield f"- {quote_code(row.dimension)}: {', '.join([counted, *figures])}"
 
 
 def describe_figures(row: PartResult) -> str:

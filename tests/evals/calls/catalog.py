@@ -49,9 +49,11 @@ class Team:
         sample: Any = 1.0,
         budget: dict[str, Any] | None = None,
         app_budget: dict[str, Any] | None = None,
+        gold: str | None = None,
     ) -> None:
         self.root, self.lake = root, Lake(root / "home").open()
-        check = {"check": {"judge": "tone"}, "sample": sample}
+        named = {"judge": "tone"} | ({"gold": gold} if gold else {})
+        check = {"check": named, "sample": sample}
         files: dict[str, Any] = {
             "catalog.yaml": {"budget": budget or Budget().model_dump()},
             "models.yaml": {"m": {"model": "m-2026-01-01", "base_url": url, **(pin or {})}},

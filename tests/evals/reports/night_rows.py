@@ -46,6 +46,7 @@ class Night:
     attacks: Attacks = Attacks()  # noqa: RUF009  frozen
     noise: Sequence[Row] = ()
     parts: Sequence[Row] = ()
+    pairs: Sequence[Row] = ()
     answered: Sequence[Row] = ()
     answered_before: Sequence[Row] = ()
     failures: Sequence[Row] = ()
@@ -124,7 +125,7 @@ class Night:
     def read_table_rows(self, name: str) -> Sequence[Row]:
         """The night's rows of a table."""
         tables = {"coverage": self.coverage, "canaries": self.canaries, "noise": self.noise}
-        return {**tables, "parts": self.parts}[name]
+        return {**tables, "parts": self.parts, "pairs": self.pairs}[name]
 
     def read_table_rows_before(self, name: str) -> Sequence[Row]:
         """A table's rows of the nights before."""
