@@ -28,6 +28,7 @@ from evals.storage.documents.forget_requests import ErasureRequest, Person
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.inbox_stamps import read_stamps
 from evals.storage.documents.pull_cursors import restart_windows
+from evals.storage.documents.review_drafts import drop_drafts
 from evals.storage.documents.review_queues import drop_questions
 from evals.storage.documents.tombstones import add_forgotten
 from evals.storage.label_records import change_label_rows
@@ -230,6 +231,7 @@ def erase_places(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
     )
     yield "reports", len(reports)
     yield "review", drop_questions(lake, set(person.traces).__contains__)
+    yield "review_drafts", drop_drafts(lake, set(person.traces).__contains__)
     yield "labels", delete_labels(lake, person, "labels")
     yield "gold", delete_labels(lake, person, "gold")
     for name in list_personal_files(lake):

@@ -1,130 +1,132 @@
 """Judging: the queue, and one answer at a time on one criterion.
 
-Comparing people is in `agreement`.
+What a sent verdict does is in `verdict_forms`; comparing people is in `agreement`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
-from urllib.parse import urlencode
 
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
-from evals.evaluators.gold import digest_answer
-from evals.records import Label, Trace, digest
-from evals.review_app.progress import compute_hourly, describe_progress, estimate_seconds
-from evals.review_app.queue_index import Question, Queue, Selection
+from evals.records import Label, Score
+from evals.review_app.progress import compute_hourly
+from evals.review_app.queue_index import Question
 from evals.review_app.rendering import MenuEntry
-from evals.review_app.verdict_index import State, Verdicts, find_own, find_state
-from evals.review_app.visits import Refused, Visit, form, page, redirect, render
+from evals.review_app.subjects import draw_subject, read_subject
+from evals.review_app.taxonomy import list_tags
+from evals.review_app.verdict_index import find_own, is_deferred
+from evals.review_app.views import Shown, View, get_about, open_view
+from evals.review_app.visits import Refused, Visit, page, redirect, render
+from evals.review_app.votes import find_dimension, read_vote
+from evals.storage.documents.review_drafts import Draft, read_drafts
 
 LISTED = 50
-STATES = ("undecided", "deferred", "decided", "all")
-LONGEST_S = 3600.0
-"""The most seconds of work on one verdict that are believed."""
+STATE_WORDS: dict[Shown, str] = {
+    "undecided": "to do",
+    "deferred": "deferred by you",
+    "decided": "done",
+    "disagreement": "people or judges disagree",
+    "all": "all",
+}
 
 
-class View(NamedTuple):
-    """The part of the queue that a visitor chose, and how far it is."""
+class Opinion(NamedTuple):
+    """What somebody, or an evaluator, decided of an answer."""
 
-    queue: Queue
-    verdicts: Verdicts
-    annotator: str
-    selection: Selection
-    state: str
-    """One of `STATES`."""
-
-    def find_state(self, question: Question) -> State:
-        """Returns whether the visitor still has to answer a question."""
-        return find_state(self.list_labels(question), self.annotator)
-
-    def list_labels(self, question: Question) -> list[Label]:
-        """Lists people's labels of a question."""
-        return list(self.verdicts.by_question.get((question.row.trace_id, question.row.labels), ()))
-
-    def includes(self, question: Question) -> bool:
-        """Whether a question is in the state that the visitor chose."""
-        return self.state == "all" or self.find_state(question) == self.state
-
-    def find_next(self, key: str, step: int = 1) -> Question | None:
-        """Finds the next question in the chosen state, from the beginning after the last one."""
-        questions = self.queue.questions
-        at = self.queue.places.get(key, -1 if step > 0 else len(questions))
-        order = (
-            chain(range(at + 1, len(questions)), range(at)) if step > 0 else range(at - 1, -1, -1)
-        )
-        return next((questions[i] for i in order if self.includes(questions[i])), None)
-
-    def describe_progress(self) -> str:
-        """Describes how far the visitor is."""
-        answered = sum(
-            self.find_state(question) != "undecided"
-            for question in self.queue.questions
-            if (question.row.trace_id, question.row.labels) in self.verdicts.by_question
-        )
-        own = self.verdicts.by_annotator.get(self.annotator, ())
-        seconds = estimate_seconds(own)
-        return describe_progress(answered, len(self.queue.questions), seconds)
-
-    def link(self, path: str, **more: object) -> str:
-        """Returns an address that keeps the choice."""
-        chosen = {**self.selection._asdict(), "state": self.state} | more
-        query = urlencode({k: v for k, v in chosen.items() if v not in ("", None)})
-        return f"{path}?{query}" if query else path
+    who: str
+    verdict: str
+    """`pass`, `fail`, `defer`, or what an evaluator met instead of a verdict."""
+    words: str = ""
+    tags: Sequence[str] = ()
 
 
-def open_view(visit: Visit, values: Mapping[str, str]) -> View:
-    """Opens the part of the queue that a query or a form names."""
-    selection = Selection(*(values.get(name, "") for name in Selection._fields))
-    state = values.get("state", "undecided")
-    return View(
-        visit.site.queue.select(selection),
-        visit.site.verdicts.read(),
-        visit.session.annotator,
-        selection,
-        state if state in STATES else "undecided",
-    )
+class Decision(NamedTuple):
+    """What is shown of a question once the visitor has decided it."""
+
+    question: Question
+    own: Opinion | None
+    others: Sequence[Opinion]
+    judges: Sequence[Opinion]
+    scores: Sequence[Score]
+
+    @property
+    def differs(self) -> bool:
+        """Whether somebody else, or an evaluator, decided otherwise."""
+        verdicts = {one.verdict for one in (self.own, *self.others, *self.judges) if one}
+        return self.own is not None and {"pass", "fail"} <= verdicts
 
 
 def show_queue(visit: Visit) -> Response:
     """Shows the queue with its filters, and where to begin."""
     view = open_view(visit, visit.query)
-    listed = [one for one in view.queue.questions if view.includes(one)]
+    listed = list(islice(view.list_chosen(), LISTED + 1))
     own = view.verdicts.by_annotator.get(view.annotator, ())
     return render(
         visit,
         "queue.html",
         view=view,
         listed=listed[:LISTED],
-        count=len(listed),
+        has_more=len(listed) > LISTED,
         choices=visit.site.queue.read().choices,
-        states=STATES,
+        states=STATE_WORDS,
         progress=view.describe_progress(),
         hourly=compute_hourly(own),
         own=len(own),
+        last=find_last_decision(visit, view),
     )
 
 
 def show_question(visit: Visit) -> Response:
     """Shows one answer and asks about one criterion."""
-    view = open_view(visit, visit.query)
     question = find_question(visit, visit.params["key"])
-    trace = read_trace(visit, question)
-    own = find_own(view.list_labels(question), view.annotator)
+    view = open_view(visit, visit.query)
+    return show_form(visit, view, question, find_draft(visit, question))
+
+
+def show_form(
+    visit: Visit, view: View, question: Question, draft: Draft | None, problem: str = ""
+) -> HTMLResponse:
+    """Shows a question with what was written so far."""
+    site, may_write = visit.site, visit.session.may_write
+    subject = read_subject(site, question)
+    if may_write:
+        site.leases.take(question.key, visit.session.annotator, site.now())
+    decision = describe_decision(visit, view, question)
+    app = site.catalog.apps.get(question.row.app)
     return render(
         visit,
         "question.html",
+        status=422 if problem else 200,
         view=view,
         question=question,
-        trace=trace,
-        own=own,
-        app=visit.site.catalog.apps.get(question.row.app),
+        subject=subject,
+        form=draw_subject(site, subject, decision.scores if decision else ()),
+        app=(app and app.title) or question.row.app,
+        tags=list_tags(site, question.row.app),
+        draft=draft,
+        problem=problem,
+        decision=decision,
+        last=find_last_decision(visit, view),
         progress=view.describe_progress(),
+        place=view.get_place(question),
         later=view.find_next(question.key),
         earlier=view.find_next(question.key, -1),
     )
+
+
+def jump(visit: Visit) -> Response:
+    """Leads to a question by its number in the chosen part, or by the id of its trace."""
+    view, to = open_view(visit, visit.query), visit.query.get("to", "").strip()
+    questions = view.queue.questions
+    if len(to) < 10 and to.isascii() and to.isdigit() and 0 < int(to) <= len(questions):
+        return redirect(view.link(f"/questions/{questions[int(to) - 1].key}"))
+    found = next((one for one in questions if to and one.row.trace_id.startswith(to)), None)
+    if found is None:
+        raise Refused(404, f"no question {to[:80]!r}: write 1 to {len(questions):,}, or a trace")
+    return redirect(view.link(f"/questions/{found.key}"))
 
 
 def find_question(visit: Visit, key: str) -> Question:
@@ -139,76 +141,50 @@ def find_question(visit: Visit, key: str) -> Question:
     return question
 
 
-def read_trace(visit: Visit, question: Question) -> Trace:
-    """Reads the trace of a question.
-
-    Raises:
-        Refused: it was deleted, or left its night.
-    """
-    wanted = "trace_id", [question.row.trace_id]
-    trace = next(visit.site.lake.stream_night("traces", question.night, wanted), None)
-    if trace is None:
-        raise Refused(410, "this answer was deleted, or left its night; go back to the queue")
-    return trace
-
-
-def save_verdict(visit: Visit) -> Response:
-    """Stores a verdict and leads to the next question."""
-    view = open_view(visit, {name: visit.field(name) for name in visit.form})
-    question = find_question(visit, visit.params["key"])
-    verdict = visit.field("verdict")
-    if verdict not in ("pass", "fail", "defer"):
-        raise Refused(422, "choose Pass, Fail or Defer")
-    trace = read_trace(visit, question)
-    own = find_own(view.list_labels(question), view.annotator)
-    store_label(visit, build_label(visit, question, trace, verdict, own))
-    following = view.find_next(question.key)
-    if following is None:
-        return redirect(view.link("/", after=question.key))
-    return redirect(view.link(f"/questions/{following.key}", after=question.key))
-
-
-def build_label(
-    visit: Visit, question: Question, trace: Trace, verdict: str, own: Label | None
-) -> Label:
-    """Builds the label of a verdict; it replaces the annotator's last one of the question."""
-    row = question.row
-    return Label(
-        subject_id=row.trace_id,
-        dimension=row.labels,
-        verdict=verdict,
-        annotator=visit.session.annotator,
-        annotator_kind="human",
-        critique=visit.field("note").strip(),
-        answer=digest_answer(trace),
-        rubric_version=digest(row.question),
-        time=visit.site.now(),
-        seconds_spent=read_seconds(visit.field("seconds")),
-        sampling_probability=row.probability,
-        supersedes=own.id if own else None,
-    )
-
-
-def read_seconds(text: str) -> float | None:
-    """Reads the seconds of work that the script counted; None where they are unbelievable."""
-    try:
-        seconds = float(text)
-    except ValueError:
+def find_draft(visit: Visit, question: Question) -> Draft | None:
+    """Finds what the visitor wrote about a question so far."""
+    if not visit.session.may_write:
         return None
-    return round(seconds, 1) if 0 < seconds <= LONGEST_S else None
+    return read_drafts(visit.site.lake, visit.session.annotator).get(question.key)
 
 
-def store_label(visit: Visit, label: Label) -> None:
-    """Stores a label."""
-    from evals.storage.label_records import write_labels
+def find_last_decision(visit: Visit, view: View) -> Decision | None:
+    """Describes the decision that led to this page."""
+    question = visit.site.queue.read().by_key.get(visit.query.get("after", ""))
+    return describe_decision(visit, view, question) if question else None
 
-    write_labels(visit.site.lake, [label], f"review-{digest([repr(label)])}")
+
+def describe_decision(visit: Visit, view: View, question: Question) -> Decision | None:
+    """Describes what people and evaluators decided, for somebody who has decided, or a reader."""
+    labels = view.verdicts.list_labels(get_about(question))
+    own = find_own(labels, view.annotator) if visit.session.may_write else None
+    votes = [label for label in labels if not is_deferred(label)]
+    if own is None and (visit.session.may_write or not votes):
+        return None
+    if own and is_deferred(own):
+        return Decision(question, describe_label(visit, question, own), (), (), ())
+    others = [describe_label(visit, question, one) for one in labels if one is not own]
+    scores = visit.site.judges.read([question])[question.key]
+    mine = describe_label(visit, question, own) if own else None
+    return Decision(question, mine, others, list(map(describe_score, scores)), scores)
+
+
+def describe_label(visit: Visit, question: Question, label: Label) -> Opinion:
+    """Describes a person's label."""
+    passed = read_vote(find_dimension(visit.site.catalog, question), label)
+    verdict = "defer" if passed is None else "pass" if passed else "fail"
+    who = label.annotator
+    if label.annotator_kind == "adjudicated":
+        who = f"{label.annotator}, adjudicating"
+    return Opinion(who, verdict, label.critique, label.tags)
+
+
+def describe_score(score: Score) -> Opinion:
+    """Describes an evaluator's score."""
+    words = score.explanation or score.code or ""
+    return Opinion(score.evaluator, score.verdict or score.status, words)
 
 
 MENU = (MenuEntry("/", "Queue"),)
 
-ROUTES = (
-    page("/", show_queue),
-    page("/questions/{key}", show_question),
-    form("/questions/{key}/verdict", save_verdict),
-)
+ROUTES = (page("/", show_queue), page("/jump", jump), page("/questions/{key}", show_question))

@@ -1,6 +1,6 @@
 """What the review page works on: the home, the catalog, the clock, and who may visit.
 
-Indexes of questions and of verdicts are in `queue_index` and `verdict_index`.
+What is in each index is its own module's.
 """
 
 from __future__ import annotations
@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from evals.review_app.gold_index import GoldIndex
+from evals.review_app.judge_verdicts import JudgeIndex
+from evals.review_app.leases import Leases
 from evals.review_app.queue_index import QueueIndex
 from evals.review_app.sessions import Access, LoginLimiter
 from evals.review_app.verdict_index import VerdictIndex
@@ -34,6 +37,7 @@ class ReviewSite:
         self.limiter = LoginLimiter()
         self.queue = QueueIndex(lake)
         self.verdicts = VerdictIndex(lake)
+        self.judges, self.gold, self.leases = JudgeIndex(lake), GoldIndex(lake), Leases()
         self.loaded, self.loaded_at = load_catalog(), now()
 
     @property

@@ -1,6 +1,6 @@
-"""People's verdicts by question, and what they mean for each annotator's list.
+"""People's labels by question, and whether an annotator still has to answer it.
 
-The files are `evals.storage`'s; what labels mean for judges is `evals.labels`'.
+The files are `evals.storage`'s; what a label means is `votes`'.
 """
 
 from __future__ import annotations
@@ -8,55 +8,88 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from operator import is_
+from typing import Literal, NamedTuple, TypeAlias
 
 from evals.evaluators.label_verdicts import is_from_people
 from evals.records import Label
-from evals.storage.label_records import list_batch_files, read_labels
+from evals.storage.label_records import LABELS, list_batches, read_batch
+from evals.storage.label_rows import drop_superseded, parse_label
 from evals.storage.lake import Lake
 from evals.storage.store import FileState, read_file_states
+from evals.storage.verdict_files import VerdictRow, list_verdict_files, read_rows
 
 State = Literal["undecided", "decided", "deferred"]
-EARLIEST = datetime.min.replace(tzinfo=UTC)
+About: TypeAlias = tuple[str, str]
+"""A trace, and the labels' name of a dimension."""
+Grouped: TypeAlias = Mapping[About, Sequence[Label]]
 
 
 class Verdicts(NamedTuple):
-    """People's current labels."""
+    """People's labels: imported ones, and those given one at a time."""
 
-    by_question: Mapping[tuple[str, str], Sequence[Label]]
-    """By trace and by the labels' name of the dimension, oldest first."""
+    imported: Grouped
+    given: Grouped
     by_annotator: Mapping[str, Sequence[Label]]
-    """In the order in which they were given."""
+    """Those given one at a time that count, in the order in which they were given."""
+    current: dict[About, list[Label]]
+    """What `list_labels` returned before."""
+
+    def list_labels(self, about: About) -> list[Label]:
+        """Lists the labels of a question that nothing replaced or withdrew, oldest first."""
+        if about not in self.current:
+            every = [*self.imported.get(about, ()), *self.given.get(about, ())]
+            self.current[about] = drop_superseded(every)
+        return self.current[about]
+
+    def is_about(self, about: About) -> bool:
+        """Whether anybody ever judged a question."""
+        return about in self.given or about in self.imported
 
 
 class VerdictIndex:
-    """People's verdicts of a home, read anew where a file changed."""
+    """People's labels of a home, read anew where a file changed."""
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         self.lock = threading.Lock()
-        self.stamp: tuple[FileState, ...] | None = None
-        self.verdicts = group_labels(())
+        self.batches: tuple[FileState, ...] | None = None
+        self.days: tuple[tuple[VerdictRow, ...], ...] = ()
+        self.verdicts = Verdicts({}, {}, {}, {})
 
     def read(self) -> Verdicts:
-        """Returns the present verdicts."""
+        """Returns the present labels."""
         with self.lock:
-            stamp = read_file_states(list_batch_files(self.lake))
-            if stamp != self.stamp:
-                self.verdicts = group_labels(read_labels(self.lake))
-                self.stamp = stamp
+            paths = list_batches(self.lake, LABELS)
+            batches = read_file_states(paths)
+            days = tuple(map(read_rows, list_verdict_files(self.lake)))
+            imported = self.verdicts.imported
+            if batches != self.batches:
+                imported = group_labels(
+                    label for path in paths for label in read_batch(path, parse_label)
+                )
+            elif len(days) == len(self.days) and all(map(is_, days, self.days)):
+                return self.verdicts
+            given = [row.label for rows in days for row in rows]
+            self.verdicts = Verdicts(imported, group_labels(given), group_by_annotator(given), {})
+            self.batches, self.days = batches, days
             return self.verdicts
 
 
-def group_labels(labels: Iterable[Label]) -> Verdicts:
-    """Groups people's labels by question and by annotator."""
-    by_question: dict[tuple[str, str], list[Label]] = defaultdict(list)
-    by_annotator: dict[str, list[Label]] = defaultdict(list)
-    for label in sorted(filter(is_from_people, labels), key=lambda one: one.time or EARLIEST):
+def group_labels(labels: Iterable[Label]) -> Grouped:
+    """Groups people's labels by question, in the order of their files."""
+    by_question: dict[About, list[Label]] = defaultdict(list)
+    for label in filter(is_from_people, labels):
         by_question[label.subject_id, label.dimension].append(label)
+    return dict(by_question)
+
+
+def group_by_annotator(labels: Sequence[Label]) -> Mapping[str, Sequence[Label]]:
+    """Groups the labels that count by who gave them."""
+    by_annotator: dict[str, list[Label]] = defaultdict(list)
+    for label in filter(is_from_people, drop_superseded(labels)):
         by_annotator[label.annotator].append(label)
-    return Verdicts(dict(by_question), dict(by_annotator))
+    return dict(by_annotator)
 
 
 def find_own(labels: Sequence[Label], annotator: str) -> Label | None:
@@ -68,8 +101,8 @@ def find_state(labels: Sequence[Label], annotator: str, *, people: int = 1) -> S
     """Returns whether an annotator still has to answer a question.
 
     Args:
-        labels: people's labels of it.
-        annotator: who asks.
+        labels: people's labels of it that count.
+        annotator: who asks; empty: a reader.
         people: how many people should answer it.
     """
     own = find_own(labels, annotator)
@@ -82,4 +115,4 @@ def find_state(labels: Sequence[Label], annotator: str, *, people: int = 1) -> S
 
 def is_deferred(label: Label) -> bool:
     """Whether a person left a question to somebody else."""
-    return getattr(label, "status", "given") == "deferred"
+    return label.status == "deferred"

@@ -54,6 +54,7 @@ KINDS = (
     declare_cache(
         r"alignment_looks\.json", "when judges were looked at on their test labels is forgotten"
     ),
+    declare_cache(r"review_drafts/.*\.json", "notes that were being written must be written again"),
     declare_cache(r"ids/.*\.npy"),
     declare_cache(r"asking\.sqlite", "what runs of today have spent is counted from their answers"),
     declare_cache(r"dagster/.*", "Dagster's pages no longer list earlier runs"),

@@ -16,6 +16,8 @@ from starlette.types import ASGIApp
 from evals.review_app.app import build_app
 from evals.review_app.sessions import SHORTEST_TOKEN, Access
 from evals.review_app.site import ReviewSite
+from evals.specs import Catalog, load_catalog
+from evals.storage.store import FileState, read_file_states
 from orchestration.settings import Settings
 from orchestration.web.protection import HOSTS, POLICY, AddHeaders, protect
 
@@ -65,7 +67,7 @@ def serve_review(settings: Settings, address: ReviewAddress, annotator: str = ""
     access = make_access(address, annotator, os.environ)
     site = ReviewSite(
         settings.open_lake(),
-        settings.load_catalog,
+        CatalogReader(settings),
         access,
         functools.partial(datetime.now, UTC),
         functools.partial(secrets.token_urlsafe, 16),
@@ -73,6 +75,26 @@ def serve_review(settings: Settings, address: ReviewAddress, annotator: str = ""
     app = AddHeaders(build_app(site), HEADERS)
     links = (f"{address.url}/login?token={token}" for token in (access.token, access.read_token))
     return ServedReview(protect(app, [*HOSTS, *address.hosts], content_type=FORM), *links)
+
+
+class CatalogReader:
+    """Reads the catalog again where one of its files changed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.stamp = self.read_stamp()
+
+    def __call__(self) -> Catalog:
+        """Returns the catalog of the present files."""
+        stamp = self.read_stamp()
+        if stamp != self.stamp:
+            load_catalog.cache_clear()
+            self.stamp = stamp
+        return self.settings.load_catalog()
+
+    def read_stamp(self) -> tuple[FileState, ...]:
+        """Returns the versions of the catalog's files."""
+        return read_file_states(sorted(self.settings.catalog_root.rglob("*.yaml")))
 
 
 def make_access(address: ReviewAddress, annotator: str, environment: Mapping[str, str]) -> Access:

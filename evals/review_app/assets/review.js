@@ -1,26 +1,132 @@
+// Keys, the seconds of work on a verdict, and notes that survive a reload. Pages work without it.
 "use strict";
 (() => {
-  const keyed = () => [...document.querySelectorAll("[data-key]")].filter((one) => one.offsetParent);
+  const IDLE_MS = 60000; // without a sign of life for this long, nobody is reading
+  const DRAFT_MS = 400; // after the last keystroke
+  const find = (id) => document.getElementById(id);
+  const isShown = (one) => one.getClientRects().length > 0;
+  const listKeyed = () => [...document.querySelectorAll("[data-key]")].filter(isShown);
+  const isText = (one) => one.matches("textarea, select, input:not([type=checkbox])");
+  const help = find("help");
+
+  // Keys: each element with data-key is clicked, or focused where one writes in it.
+  function press(one) {
+    if (isText(one)) {
+      one.focus();
+      if (one.select) one.select();
+    } else {
+      one.click();
+    }
+  }
+
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    if (event.target.closest("input, textarea, select, dialog")) return;
-    const target = keyed().find((one) => one.dataset.key === event.key);
-    if (!target) return;
+    if (event.isComposing || event.repeat) return;
+    const at = event.target;
+    if (at.matches("textarea, select, input:not([type=checkbox])")) {
+      if (event.key === "Escape") at.blur();
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && at.id === "note") {
+        event.preventDefault();
+        sendPending();
+      }
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || (help && help.open)) return;
+    if (event.key === "Enter" && at.closest("a, button, summary")) return;
+    if (event.key.startsWith("Arrow") && at.closest("pre, [tabindex]:not(main)")) return;
+    const one = listKeyed().find((each) => each.dataset.key.split(" ").includes(event.key));
+    if (!one) return;
     event.preventDefault();
-    if (target.matches("textarea, input:not([type=checkbox]), select")) target.focus();
-    else target.click();
+    press(one);
   });
-  const help = document.getElementById("help");
-  const open = document.getElementById("open-help");
-  if (open) open.addEventListener("click", () => {
-    const list = document.getElementById("keys");
-    list.replaceChildren(...keyed().flatMap((one) => {
-      const key = document.createElement("dt");
-      const text = document.createElement("dd");
-      key.textContent = one.dataset.key;
-      text.textContent = one.dataset.help || one.textContent.trim();
-      return [key, text];
-    }));
-    help.showModal();
+
+  const opener = find("open-help");
+  if (opener) {
+    opener.addEventListener("click", () => {
+      find("keys").replaceChildren(...listKeyed().flatMap((one) => {
+        const keys = document.createElement("dt");
+        for (const key of one.dataset.key.split(" ")) {
+          const shown = document.createElement("kbd");
+          shown.textContent = { ArrowLeft: "←", ArrowRight: "→" }[key] || key;
+          keys.append(shown);
+        }
+        const words = document.createElement("dd");
+        words.textContent = one.dataset.help || one.textContent.trim();
+        return [keys, words];
+      }));
+      help.showModal();
+    });
+  }
+
+  const form = find("verdict");
+  if (!form) return;
+  const note = find("note");
+  const field = find("seconds");
+  const hint = find("hint");
+  let pending = null;
+  let isSent = false;
+
+  // Seconds of work: while the page is seen and somebody gave a sign of life lately.
+  let seconds = Number(field.value) || 0;
+  let ticked = performance.now();
+  let active = ticked;
+  function tick() {
+    const now = performance.now();
+    if (!document.hidden && now - active < IDLE_MS) seconds += Math.min(now - ticked, 5000) / 1000;
+    ticked = now;
+    field.value = seconds.toFixed(1);
+  }
+  for (const name of ["keydown", "pointermove", "pointerdown", "wheel", "scroll", "touchstart"]) {
+    document.addEventListener(name, () => { tick(); active = performance.now(); }, { passive: true });
+  }
+  document.addEventListener("visibilitychange", () => { tick(); active = performance.now(); });
+  setInterval(tick, 1000);
+
+  // A failure needs a reason: the first press asks for it, the second one sends.
+  const hasReason = () => note.value.trim() !== "" || form.querySelector("[name=tag]:checked");
+  function sendPending() {
+    if (pending) pending.click();
+    else hint.textContent = "Leave the note with Escape, then press p, f or d.";
+  }
+  function choose(button) {
+    pending = button;
+    for (const one of form.querySelectorAll("button[name=verdict]")) {
+      one.setAttribute("aria-pressed", String(one === button));
+    }
+  }
+  form.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    if (isSent || !button) return event.preventDefault();
+    if (button.value === "fail" && !hasReason()) {
+      event.preventDefault();
+      choose(button);
+      hint.textContent = "What is wrong? Write it or choose a tag, then Ctrl+Enter, or Fail again.";
+      note.focus();
+      return;
+    }
+    tick();
+    isSent = true;
+    clearTimeout(timer);
   });
+
+  // Drafts: a moment after the last change, and when the page is left.
+  let timer = 0;
+  let isChanged = false;
+  function saveDraft() {
+    clearTimeout(timer);
+    if (isSent || !isChanged) return;
+    isChanged = false;
+    tick();
+    fetch(form.dataset.draft, {
+      method: "POST", body: new URLSearchParams(new FormData(form)), keepalive: true,
+    }).then((answer) => {
+      hint.textContent = answer.ok ? "" : "This note could not be kept; copy it before you leave.";
+    }, () => { isChanged = true; });
+  }
+  form.addEventListener("input", () => {
+    isChanged = true;
+    clearTimeout(timer);
+    timer = setTimeout(saveDraft, DRAFT_MS);
+  });
+  addEventListener("pagehide", saveDraft);
+  document.addEventListener("visibilitychange", () => { if (document.hidden) saveDraft(); });
 })();

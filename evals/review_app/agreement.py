@@ -1,0 +1,162 @@
+"""How often people agree, and deciding between those who do not.
+
+The figures are `evals.labels.people_agreement`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from starlette.responses import HTMLResponse, Response
+
+from evals.evaluators.gold import digest_answer
+from evals.labels.people_agreement import PeopleAgreement, Vote, count_pairs, pool_pairs
+from evals.labels.verdicts import RefusedVerdict, record_label
+from evals.records import Label, digest
+from evals.review_app.progress import compute_hourly
+from evals.review_app.questions import Opinion, describe_label, describe_score, find_question
+from evals.review_app.queue_index import Question
+from evals.review_app.rendering import MenuEntry
+from evals.review_app.subjects import draw_subject, read_subject
+from evals.review_app.verdict_forms import read_draft
+from evals.review_app.views import View, get_about, open_view
+from evals.review_app.visits import Refused, Visit, form, page, redirect, render
+from evals.review_app.votes import find_dimension, is_adjudicated, is_disputed, list_votes
+
+
+class DimensionAgreement(NamedTuple):
+    """The agreement of people on a dimension."""
+
+    app: str
+    dimension: str
+    whole: PeopleAgreement
+    pairs: Mapping[tuple[str, str], PeopleAgreement]
+    """By the names of two people."""
+
+
+class Pace(NamedTuple):
+    """How much a person judged, and how fast."""
+
+    annotator: str
+    verdicts: int
+    hourly: float | None
+    """Verdicts in an hour of work; None where no seconds were stored."""
+
+
+def show_agreement(visit: Visit) -> Response:
+    """Shows how often people agree, by dimension and class, and what waits for a decision."""
+    view = open_view(visit, {"state": "all"})
+    rows = list(compare_dimensions(visit, view))
+    disputed = list_disputed(visit, view)
+    pairs = pool_pairs(row.whole.table for row in rows).table
+    paces = [
+        Pace(name, len(labels), compute_hourly(labels))
+        for name, labels in sorted(view.verdicts.by_annotator.items())
+    ]
+    return render(
+        visit,
+        "agreement.html",
+        rows=rows,
+        disputed=disputed,
+        compared=pairs.n,
+        agreed=pairs.tp + pairs.tn,
+        paces=paces,
+    )
+
+
+def compare_dimensions(visit: Visit, view: View) -> Iterator[DimensionAgreement]:
+    """Yields the agreement on each dimension that two people judged an answer on."""
+    questions: dict[tuple[str, str], list[list[Vote]]] = {}
+    for question in view.queue.questions:
+        if view.verdicts.is_about(get_about(question)):
+            dimension = find_dimension(visit.site.catalog, question)
+            votes = list_votes(dimension, view.list_labels(question))
+            questions.setdefault((question.row.app, question.row.dimension), []).append(votes)
+    for (app, name), votes in questions.items():
+        tables = count_pairs(votes)
+        if tables:
+            pairs = {names: pool_pairs([table]) for names, table in tables.items()}
+            yield DimensionAgreement(app, name, pool_pairs(tables.values()), pairs)
+
+
+def list_disputed(visit: Visit, view: View) -> list[Question]:
+    """Lists the questions on which people disagree and nobody has decided.
+
+    Somebody who has to judge one still does not see it here: the list would say how others did.
+    """
+    return [
+        question
+        for question in view.queue.questions
+        if view.verdicts.is_about(get_about(question))
+        and is_disputed(find_dimension(visit.site.catalog, question), view.list_labels(question))
+    ]
+
+
+def show_case(visit: Visit) -> Response:
+    """Shows a question with all verdicts on it, to decide between people."""
+    return show_adjudication(visit, find_question(visit, visit.params["key"]))
+
+
+def show_adjudication(
+    visit: Visit, question: Question, note: str = "", problem: str = ""
+) -> HTMLResponse:
+    """Shows a question with all verdicts on it, and what was written so far."""
+    view, site = open_view(visit, {"state": "all"}), visit.site
+    labels, dimension = view.list_labels(question), find_dimension(site.catalog, question)
+    if not is_disputed(dimension, labels) and not is_adjudicated(labels):
+        raise Refused(409, "nobody disagrees on this answer; judge it in the queue")
+    subject = read_subject(site, question)
+    scores = site.judges.read([question])[question.key]
+    people: Sequence[Opinion] = [describe_label(visit, question, one) for one in labels]
+    return render(
+        visit,
+        "adjudication.html",
+        status=422 if problem else 200,
+        question=question,
+        form=draw_subject(site, subject, scores),
+        people=people,
+        judges=list(map(describe_score, scores)),
+        is_disputed=is_disputed(dimension, labels),
+        note=note,
+        problem=problem,
+    )
+
+
+def save_adjudication(visit: Visit) -> Response:
+    """Stores what somebody decided between people, and leads to the next such question."""
+    question, site = find_question(visit, visit.params["key"]), visit.site
+    draft, verdict = read_draft(visit, question), visit.field("verdict")
+    if verdict not in ("pass", "fail"):
+        return show_adjudication(visit, question, draft.note, "Choose Pass or Fail.")
+    if not draft.note:
+        return show_adjudication(visit, question, "", "Write why, so that both can learn from it.")
+    row = question.row
+    label = Label(
+        subject_id=row.trace_id,
+        dimension=row.labels,
+        verdict=verdict,
+        annotator=visit.session.annotator,
+        annotator_kind="adjudicated",
+        critique=draft.note,
+        answer=digest_answer(read_subject(site, question).trace),
+        rubric_version=digest(row.question),
+        time=site.now(),
+        seconds_spent=draft.seconds or None,
+        sampling_probability=row.probability,
+    )
+    try:
+        record_label(site.lake, site.catalog, label, site.now())
+    except RefusedVerdict as error:
+        return show_adjudication(visit, question, draft.note, f"{error}.")
+    rest = list_disputed(visit, open_view(visit, {"state": "all"}))
+    return redirect(f"/adjudication/{rest[0].key}" if rest else "/agreement")
+
+
+MENU = (MenuEntry("/agreement", "Agreement"),)
+
+ROUTES = (
+    page("/agreement", show_agreement),
+    page("/adjudication/{key}", show_case),
+    form("/adjudication/{key}", save_adjudication),
+)

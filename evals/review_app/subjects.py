@@ -1,0 +1,59 @@
+"""What a question is about, as a person reads it: its trace or session, and the right answer.
+
+How it is drawn is `evals.reports.pages.natural_form`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from evals.records import GoldValue, Score, Trace
+from evals.reports.pages.natural_form import render_natural_form
+from evals.review_app.queue_index import Question
+from evals.review_app.site import ReviewSite
+from evals.review_app.visits import Refused
+from evals.review_app.votes import find_dimension
+
+
+class Subject(NamedTuple):
+    """What a question is about."""
+
+    traces: tuple[Trace, ...]
+    """The trace; of a session all its turns, the oldest first."""
+    gold: tuple[GoldValue, ...]
+
+    @property
+    def trace(self) -> Trace:
+        """The trace that the question names."""
+        return self.traces[-1]
+
+
+def read_subject(site: ReviewSite, question: Question) -> Subject:
+    """Reads what a question is about.
+
+    Raises:
+        Refused: it was deleted, or left its night.
+    """
+    lake, night, trace_id = site.lake, question.night, question.row.trace_id
+    trace: Trace | None = next(lake.stream_night("traces", night, ("trace_id", [trace_id])), None)
+    if trace is None:
+        raise Refused(410, "this answer was deleted, or left its night; go on to the next one")
+    gold = site.gold.read(trace_id)
+    dimension = find_dimension(site.catalog, question)
+    if dimension is None or dimension.subject == "trace" or trace.session_id is None:
+        return Subject((trace,), gold)
+    turns: Sequence[Trace] = [
+        one
+        for one in lake.stream_night("traces", night, ("session_id", [trace.session_id]))
+        if one.app == trace.app and one.trace_id != trace_id and one.ts <= trace.ts
+    ]
+    return Subject((*sorted(turns, key=lambda one: one.ts), trace), gold)
+
+
+def draw_subject(site: ReviewSite, subject: Subject, scores: Sequence[Score]) -> Markup:
+    """Draws a subject; evaluators' quotations are marked where their verdicts are shown."""
+    words = [score.explanation for score in scores if score.explanation]
+    return render_natural_form(subject.traces, gold=subject.gold, words=words)

@@ -1,0 +1,16 @@
+"""The tags that reviewers may give: the names of an application's failure modes.
+
+Failure modes are made in `notes`, from people's open notes.
+"""
+
+from __future__ import annotations
+
+from evals.review_app.site import ReviewSite
+
+MOST = 12
+"""Tags on a page: the largest failure modes."""
+
+
+def list_tags(site: ReviewSite, app: str) -> list[str]:
+    """Lists the tags of an application, the most frequent first."""
+    return []

@@ -1,0 +1,65 @@
+"""People's labels of a question as passes and failures, in the words of the suites.
+
+Which labels there are is `verdict_index`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evals.evaluators.label_verdicts import map_verdict
+from evals.labels.mapped_labels import list_dimensions
+from evals.labels.people_agreement import Vote
+from evals.records import Label, Outcome, Subject
+from evals.review_app.queue_index import Question
+from evals.review_app.verdict_index import is_deferred
+from evals.specs import Catalog, Dimension
+
+SUBJECTS: tuple[Subject, ...] = ("trace", "session", "pair")
+
+
+def find_dimension(catalog: Catalog, question: Question) -> Dimension | None:
+    """Finds the dimension of a question; None where the catalog has it no longer."""
+    if question.row.app not in catalog.apps:
+        return None
+    return next(
+        (
+            one
+            for subject in SUBJECTS
+            for one in list_dimensions(catalog, question.row.app, subject)
+            if one.dimension == question.row.dimension
+        ),
+        None,
+    )
+
+
+def read_vote(dimension: Dimension | None, label: Label) -> bool | None:
+    """Returns whether a label passes its answer; None where it decides nothing."""
+    if is_deferred(label):
+        return None
+    if dimension is None:
+        return {"pass": True, "fail": False}.get(str(label.verdict))
+    mapping = dimension.label_rules.map_for(label.annotator_kind)
+    result = map_verdict(mapping, label.verdict)
+    return result.passed if isinstance(result, Outcome) else None
+
+
+def list_votes(dimension: Dimension | None, labels: Sequence[Label]) -> list[Vote]:
+    """Lists the last vote of each person, without adjudications."""
+    votes = {
+        label.annotator: passed
+        for label in labels
+        if label.annotator_kind == "human" and (passed := read_vote(dimension, label)) is not None
+    }
+    return [Vote(annotator, passed) for annotator, passed in votes.items()]
+
+
+def is_adjudicated(labels: Sequence[Label]) -> bool:
+    """Whether somebody has decided between people."""
+    return any(one.annotator_kind == "adjudicated" and not is_deferred(one) for one in labels)
+
+
+def is_disputed(dimension: Dimension | None, labels: Sequence[Label]) -> bool:
+    """Whether people disagree on a question, and nobody has decided between them."""
+    passed = {vote.passed for vote in list_votes(dimension, labels)}
+    return len(passed) > 1 and not is_adjudicated(labels)

@@ -1,0 +1,215 @@
+"""Promises of judging on the review page: what is stored, what is hidden, and what comes next."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+import pytest
+
+from evals.evaluators.gold import digest_answer
+from evals.records import digest
+from evals.review_app.progress import describe_duration, describe_progress
+from evals.storage.documents.review_drafts import drop_drafts, read_drafts
+from evals.storage.lake import Lake
+from orchestration.settings import Settings
+from tests.evals.review_app.review_home import (
+    NIGHT,
+    QUESTION,
+    find_path,
+    list_labels,
+    visit,
+    write_home,
+    write_queue,
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A home with three questions."""
+    return write_home(tmp_path)
+
+
+def test_a_verdict_is_stored_with_all_that_is_known_of_it(settings: Settings) -> None:
+    """The suite's word, the note, the seconds, the chance, the wording and the answer are in it."""
+    (ann,) = visit(settings, "ann")
+    answer = ann.judge(0, "fail", "It is blue; ask ann@example.org", seconds="12.5", tag="colour")
+    assert answer.status_code == 303
+    (label,) = list_labels(settings)
+    assert (label.verdict, label.annotator, label.annotator_kind) == ("wrong", "ann", "human")
+    assert label.critique.startswith("It is blue")
+    assert "@" not in label.critique
+    assert (label.seconds_spent, label.sampling_probability) == (12.5, 0.5)
+    assert label.rubric_version == digest(QUESTION)
+    (trace,) = settings.open_lake().stream_night("traces", NIGHT, ("trace_id", ["t-0"]))
+    assert label.answer == digest_answer(trace)
+    assert label.tags == ("colour",)
+
+
+def test_the_next_open_question_follows_and_the_judge_is_shown_after_the_verdict(
+    settings: Settings,
+) -> None:
+    """Before the verdict nothing of the judge is on the page; then its words are."""
+    (ann,) = visit(settings, "ann")
+    assert "the judge says blue" not in ann.read(find_path(0))
+    assert "strict" not in ann.read(find_path(0))
+    following = ann.judge(0, "pass").headers["location"]
+    assert following.startswith(find_path(1))
+    page = ann.read(following)
+    assert "the judge says blue" in page
+    assert "1 of 3" in page
+    assert "the judge says blue" in ann.read(find_path(0))
+
+
+def test_a_failure_needs_a_reason_and_what_was_written_stays(settings: Settings) -> None:
+    """Without a note or a tag it is refused with a sentence; a tag is enough."""
+    (ann,) = visit(settings, "ann")
+    refused = ann.judge(0, "fail", "  ")
+    assert refused.status_code == 422
+    assert "choose a tag" in refused.text
+    assert ann.judge(0, "maybe", "hm & so").text.count("hm &amp; so") == 1
+    assert list_labels(settings) == []
+    assert ann.judge(0, "fail", tag="colour").status_code == 303
+
+
+def test_a_deferred_question_is_no_label_and_stays_open_for_others(settings: Settings) -> None:
+    """Who deferred it is not asked again; it is in the list of what was deferred."""
+    ann, ben = visit(settings, "ann", "ben")
+    ann.judge(0, "defer", "ask the catalogue team")
+    assert list_labels(settings) == []
+    assert find_path(0) not in ann.read("/")
+    assert find_path(0) in ann.read("/?state=deferred")
+    assert find_path(0) in ben.read("/")
+    assert "ask the catalogue team" not in ben.read(find_path(0))
+
+
+def test_undo_takes_the_last_verdict_back_with_its_note(settings: Settings) -> None:
+    """The question is open again with what was written; another undo takes the one before."""
+    (ann,) = visit(settings, "ann")
+    ann.judge(0, "pass", "first")
+    ann.judge(1, "pass", "second")
+    back = ann.send("/undo", {}).headers["location"]
+    assert back.startswith(find_path(1))
+    assert "second</textarea>" in ann.read(back)
+    assert [label.critique for label in list_labels(settings)] == ["first"]
+    ann.send("/undo", {})
+    assert list_labels(settings) == []
+    assert ann.send("/undo", {}).status_code == 409
+
+
+def test_a_draft_survives_and_ends_with_the_verdict(settings: Settings) -> None:
+    """Its note and seconds come back on a reload, for its writer alone; forgetting reaches it."""
+    ann, ben = visit(settings, "ann", "ben")
+    draft = {"note": "half a thou", "seconds": "7.5"}
+    assert ann.send(f"{find_path(0)}/draft", draft, page=find_path(0)).status_code == 204
+    page = ann.read(find_path(0))
+    assert "half a thou</textarea>" in page
+    assert 'value="7.5"' in page
+    assert "half a thou" not in ben.read(find_path(0))
+    lake = settings.open_lake()
+    assert drop_drafts(lake, {"t-1"}.__contains__) == 0
+    ann.judge(0, "pass", "half a thought")
+    assert read_drafts(lake, "ann") == {}
+    ann.send(f"{find_path(1)}/draft", draft, page=find_path(1))
+    assert drop_drafts(lake, {"t-1"}.__contains__) == 1
+    assert "half a thou" not in ann.read(find_path(1))
+
+
+def test_two_people_at_once_read_different_answers(settings: Settings) -> None:
+    """What is open at one is not offered to the other while there is something else."""
+    ann, ben = visit(settings, "ann", "ben")
+    ann.read(find_path(1))
+    assert ben.judge(0, "pass").headers["location"].startswith(find_path(2))
+    assert ben.judge(2, "pass").headers["location"].startswith(find_path(1))
+
+
+def test_a_second_person_does_not_see_the_first_ones_verdict(settings: Settings) -> None:
+    """Not before their own verdict, on no page; afterwards both see both."""
+    ann, ben = visit(settings, "ann", "ben")
+    ann.judge(0, "fail", "it is blue")
+    for path in (find_path(0), "/", "/?state=all", "/?state=decided", f"/?after={find_path(0)}"):
+        assert "it is blue" not in ben.read(path)
+    assert find_path(0) not in ben.read("/?state=disagreement")
+    ben.judge(0, "pass", "looks fine")
+    assert "it is blue" in ben.read(find_path(0))
+    assert "looks fine" in ann.read(find_path(0))
+    assert find_path(0) in ben.read("/?state=disagreement")
+
+
+def test_filters_and_jumps_keep_the_choice(settings: Settings) -> None:
+    """The links of a filtered list carry the filter; a number or a trace leads to its question."""
+    (ann,) = visit(settings, "ann")
+    assert "app=desk" in ann.read("/?app=desk")
+    assert find_path(0) not in ann.read("/?app=other")
+    assert ann.client.get("/jump?to=2").headers["location"] == find_path(1)
+    assert ann.client.get("/jump?to=t-2").headers["location"] == find_path(2)
+    for wrong in ("0", "4", "x", "", "9" * 5000, "٢"):
+        assert ann.client.get("/jump", params={"to": wrong}).status_code == 404
+
+
+def test_a_new_queue_and_another_writer_are_seen_at_once(settings: Settings) -> None:
+    """No restart is needed: the indexes are read anew where files changed."""
+    ann, _ = visit(settings, "ann", "ben")
+    assert "0 of 3" in ann.read("/")
+    write_queue(settings.open_lake(), ["t-0", "t-1"])
+    assert "0 of 2" in ann.read("/")
+    (other,) = visit(settings, "ben")
+    other.judge(0, "pass")
+    assert "1 of 2" in ann.read("/")
+
+
+def test_a_deleted_answer_is_a_sentence(settings: Settings, tmp_path: Path) -> None:
+    """A trace that left its night, and a question that left the queue, lead on."""
+    (ann,) = visit(settings, "ann")
+    Lake(settings.home).write("traces", NIGHT, [])
+    assert ann.client.get(find_path(0)).status_code == 410
+    assert ann.client.get("/questions/nothing").status_code == 404
+
+
+def test_people_are_compared_and_a_third_decides(settings: Settings) -> None:
+    """Disputed answers wait on a page that shows both notes; the decision needs a reason."""
+    ann, ben, eve = visit(settings, "ann", "ben", "eve")
+    for n in range(3):
+        ann.judge(n, "pass", f"ann on {n}")
+    ben.judge(0, "fail", "ben on 0")
+    ben.judge(1, "pass")
+    assert "agree on 1 of 2" in eve.read("/agreement")
+    path = find_path(0).replace("questions", "adjudication")
+    page = eve.read(path)
+    assert "ann on 0" in page
+    assert "ben on 0" in page
+    assert eve.client.get(path[:-1] + "x").status_code == 404
+    assert eve.send(path, {"verdict": "fail"}, page=path).status_code == 422
+    assert eve.send(path, {"verdict": "fail", "note": "blue"}, page=path).status_code == 303
+    decided = [one for one in list_labels(settings) if one.annotator_kind == "adjudicated"]
+    assert [(one.annotator, one.verdict, one.critique) for one in decided] == [
+        ("eve", "wrong", "blue")
+    ]
+    assert path not in eve.read("/agreement")
+
+
+def test_texts_of_traces_are_text(tmp_path: Path) -> None:
+    """Markup in an answer, an id and a note is shown, and is part of no page."""
+    attack = '"><script>alert(1)</script>'
+    settings = write_home(tmp_path, input=attack, output=attack, context=attack)
+    (ann,) = visit(settings, "ann")
+    ann.judge(0, "fail", attack, tag=attack)
+    for path in (find_path(0), "/", f"/?after={find_path(0).rpartition('/')[2]}"):
+        assert "<script>alert" not in ann.read(path)
+    assert html.escape(attack, quote=False)[2:] in ann.read(find_path(0))
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "seconds", "words"),
+    [
+        (12, 100, 14.0, "12 of 100, about 21 minutes left"),
+        (99, 100, 30.0, "99 of 100, less than a minute left"),
+        (3, 3, 30.0, "3 of 3, nothing left"),
+        (0, 50_000, 20.0, "0 of 50,000, about 278 hours left"),
+        (0, 10, None, "0 of 10"),
+    ],
+)
+def test_progress_is_in_words(done: int, total: int, seconds: float | None, words: str) -> None:
+    """The count, and the time left once a verdict was timed."""
+    assert describe_progress(done, total, seconds) == words
+    assert describe_duration(60) == "about 1 minute"
