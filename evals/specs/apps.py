@@ -81,6 +81,10 @@ WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 Cadence = Literal["nightly", "weekdays", "irregular"] | tuple[Weekday, ...]
 
 
+TEMPLATE = r"^(\w[\w.-]*/)*\w[\w.-]*[.]html$"
+"""The path of a template: relative, inside the catalog."""
+
+
 class App(Spec):
     """One application, in `apps/NAME.yaml`."""
 
@@ -109,6 +113,12 @@ class App(Spec):
         "provisional and pages nobody (`90m`, `6h`, `2d`)",
     )
     review_queue: int = Field(default=20, ge=0, description="answers a person is asked to read")
+    template: str | None = Field(
+        default=None,
+        pattern=TEMPLATE,
+        description="a Jinja template by which people read its answers instead of the default form,"
+        " relative to the catalog's folder, such as `review/extraction.html`",
+    )
     cadence: Cadence = Field(
         default="nightly",
         description="the nights on which it has traces; one of them without any is missing: "

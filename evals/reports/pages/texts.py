@@ -19,6 +19,8 @@ SOURCE_KEY = re.compile(
 )
 """Keys of metadata under which systems keep the address of a trace."""
 LONGEST_URL = 2000
+PART = 8192
+"""Characters whose hidden ones are shown at a time: each may become eight."""
 ESCAPED, TORN = re.compile("‹U\\+[0-9A-F]{4,6}›"), re.compile("‹(U(\\+[0-9A-F]{0,6})?)?$")
 """The spelling of a hidden character, and a part of it at the end of a text."""
 
@@ -40,11 +42,29 @@ class SourceLink(NamedTuple):
 
 def cut_text(text: str, most: int) -> CutText:
     """Returns the beginning of a text, hidden characters shown."""
-    shown = str(show_hidden(text[: most + 1]))
+    shown = show_beginning(text[: most + 1], most)
     if len(text) <= most and len(shown) <= most:
         return CutText(shown, 0)
     kept = TORN.sub("", shown[:most])
     return CutText(kept, max(len(text) - len(ESCAPED.sub(" ", kept)), 1))
+
+
+def show_beginning(text: str, most: int) -> str:
+    """Shows the hidden characters of a text, part by part until there are more than so many."""
+    parts: list[str] = []
+    start, size = 0, 0
+    while start < len(text) and size <= most:
+        end = start + PART
+        end += text[end - 1 : end + 1] == "\r\n"
+        parts.append(str(show_hidden(text[start:end])))
+        start, size = end, size + len(parts[-1])
+    return "".join(parts)
+
+
+def shorten(text: str, most: int) -> str:
+    """Returns the beginning of a text, hidden characters shown; an ellipsis where there is more."""
+    cut = cut_text(text, most)
+    return f"{cut.text}…" if cut.left_out else cut.text
 
 
 def find_source_link(metadata: Mapping[str, object]) -> SourceLink | None:

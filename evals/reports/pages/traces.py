@@ -12,7 +12,7 @@ from evals.records import Label, Trace
 from evals.reports.failing_answers import FailingNight, Given, list_failed
 from evals.reports.pages.answers import name_list
 from evals.reports.pages.environment import load_environment
-from evals.reports.pages.natural_form import SHORTEST, TEXT, build_natural_form
+from evals.reports.pages.natural_form import SHORTEST, TEXT, Compared, build_natural_form
 from evals.reports.pages.texts import CutText, cut_text, find_source_link
 from evals.reports.report import Report
 from evals.reports.similar_traces import EXCERPT, Similar
@@ -75,7 +75,7 @@ def render_cut(
     """Renders a trace's page with texts of a length."""
     failed = list_failed(given)
     words = [row.explanation for row in given if row.explanation]
-    form = build_natural_form([trace], words=words, most=most, failed=bool(failed))
+    form = build_natural_form([trace], Compared(words=words), most=most, failed=bool(failed))
     return (
         load_environment()
         .get_template("trace.html")

@@ -74,7 +74,7 @@ def build_evidence(trace: Trace, words: Sequence[str], most: int) -> Evidence:
         words: what evaluators wrote about its answer.
         most: characters of a text, at most.
     """
-    answered = Answered(str(indent_json(trace.output)), words)
+    answered = Answered(indent_json(trace.output), words)
     methods: set[str] = set()
     passages = [
         mark_passage(document, answered, most, methods)
@@ -82,7 +82,7 @@ def build_evidence(trace: Trace, words: Sequence[str], most: int) -> Evidence:
     ]
     context = trace.context or ""
     marked = mark_passage({"content": context}, answered, most, methods) if context else None
-    steps = [build_step(step, most) for step in trace.steps[:SHOWN_STEPS]]
+    steps = build_steps(trace, most)
     return Evidence(passages, marked, steps, len(trace.steps) - len(steps), sorted(methods))
 
 
@@ -97,7 +97,7 @@ def list_documents(trace: Trace) -> list[Json]:
 def mark_passage(document: Json, answered: Answered, most: int, methods: set[str]) -> MarkedText:
     """Marks a passage; adds to `methods` those by which sentences were marked."""
     fields = document if isinstance(document, dict) else {"content": document}
-    text = str(indent_json(fields.get("content", document)))
+    text = indent_json(fields.get("content", document))
     score = fields.get("score")
     cut = cut_text(text, most)
     pieces = mark_support(cut.text, *answered)
@@ -125,6 +125,11 @@ def is_json(text: str) -> bool:
     return text[:1] in ("{", "[")
 
 
+def build_steps(trace: Trace, most: int) -> list[Step]:
+    """Builds what the application did, in order."""
+    return [build_step(step, most) for step in trace.steps[:SHOWN_STEPS]]
+
+
 def build_step(step: Json, most: int) -> Step:
     """Builds one step; what is no object is shown as it is."""
     fields = step if isinstance(step, dict) else {}
@@ -134,5 +139,5 @@ def build_step(step: Json, most: int) -> Step:
         name=str(fields.get("name") or ""),
         took_ms=float(took) if isinstance(took, int | float) else None,
         failed=bool(fields.get("error")),
-        text=render_text(str(indent_json(step)), most),
+        text=render_text(indent_json(step), most),
     )
