@@ -4,6 +4,7 @@ Wraps any ASGI application.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -26,7 +27,11 @@ SAFE_METHODS = ("GET", "HEAD")
 
 
 def protect(
-    app: ASGIApp, hosts: Sequence[str] = HOSTS, *, content_type: str = "application/json"
+    app: ASGIApp,
+    hosts: Sequence[str] = HOSTS,
+    *,
+    content_type: str = "application/json",
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> ASGIApp:
     """Wraps an application so that only its own pages and local programs may use it.
 
@@ -35,10 +40,11 @@ def protect(
         hosts: the names under which it is served.
         content_type: of the changes that are sent to it. With another one than JSON, which a page
             of another origin could send, the application must ask for a token of its own.
+        headers: of every response, beside the usual ones or in place of them.
     """
     guarded = RefuseForeignPages(app, content_type)
     trusted = TrustedHostMiddleware(guarded, list(hosts), www_redirect=False)
-    return AddHeaders(trusted, HEADERS)
+    return AddHeaders(trusted, {**HEADERS, **headers})
 
 
 class AddHeaders:

@@ -19,7 +19,7 @@ from evals.review_app.site import ReviewSite
 from evals.specs import Catalog, load_catalog
 from evals.storage.store import FileState, read_file_states
 from orchestration.settings import Settings
-from orchestration.web.protection import HOSTS, POLICY, AddHeaders, protect
+from orchestration.web.protection import HOSTS, POLICY, protect
 
 HEADERS = {
     POLICY: "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -72,9 +72,10 @@ def serve_review(settings: Settings, address: ReviewAddress, annotator: str = ""
         functools.partial(datetime.now, UTC),
         functools.partial(secrets.token_urlsafe, 16),
     )
-    app = AddHeaders(build_app(site), HEADERS)
+    hosts = [*HOSTS, *address.hosts]
+    app = protect(build_app(site), hosts, content_type=FORM, headers=HEADERS)
     links = (f"{address.url}/login?token={token}" for token in (access.token, access.read_token))
-    return ServedReview(protect(app, [*HOSTS, *address.hosts], content_type=FORM), *links)
+    return ServedReview(app, *links)
 
 
 class CatalogReader:

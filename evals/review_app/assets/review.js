@@ -99,7 +99,8 @@
     if (button.value === "fail" && !hasReason()) {
       event.preventDefault();
       choose(button);
-      hint.textContent = "What is wrong? Write it or choose a tag, then Ctrl+Enter, or Fail again.";
+      const keys = matchMedia("(pointer: coarse)").matches ? "" : "Ctrl+Enter, or ";
+      hint.textContent = `What is wrong? Write it or choose a tag, then ${keys}Fail again.`;
       note.focus();
       return;
     }
