@@ -270,12 +270,14 @@ def close_nights(lake: Lake, now: datetime) -> list[FinalNight]:
 
 
 def record_missing_nights(lake: Lake, catalog: Catalog, now: datetime) -> None:
-    """Records the missing nights, and renders the board again if they changed."""
+    """Records the missing nights and due analyses; renders the board again if they changed."""
+    from evals.error_analysis.due import record_due_analyses
     from evals.reports import board_pages
     from evals.reports.missing_nights import find_missing_nights
     from evals.storage.documents.missing_nights import write_missing_nights
 
-    if write_missing_nights(lake, find_missing_nights(lake, catalog, now)):
+    has_missing = write_missing_nights(lake, find_missing_nights(lake, catalog, now))
+    if record_due_analyses(lake, catalog, now) or has_missing:
         board_pages.write_board(lake)
 
 

@@ -22,15 +22,20 @@ from evals.readable import make_name_readable
 from evals.records import Trace, digest
 from evals.reports import board_pages, night_pages, redact_text
 from evals.specs import Catalog
+from evals.specs.cases import is_case_of, list_case_files
 from evals.storage import id_index
 from evals.storage.documents import forget_requests, tombstones, user_key
+from evals.storage.documents.failure_modes import drop_from_taxonomies
 from evals.storage.documents.forget_requests import ErasureRequest, Person
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.inbox_stamps import read_stamps
+from evals.storage.documents.open_notes import drop_notes
 from evals.storage.documents.pull_cursors import restart_windows
+from evals.storage.documents.reading_lists import drop_listed
 from evals.storage.documents.review_drafts import drop_drafts
 from evals.storage.documents.review_queues import drop_questions
 from evals.storage.documents.tombstones import add_forgotten
+from evals.storage.files import replace
 from evals.storage.label_records import change_label_rows
 from evals.storage.lake import Lake
 from evals.storage.queries import query_tables, quote_text
@@ -39,9 +44,9 @@ from evals.storage.tables import build_records
 from evals.traces.files.streams import file_sha
 
 MARK = "[forgotten]"
-IDS_ALONE = ("reports", "evaluators", "candidates", "labels", "gold")
-"""Folders that hold texts of other people too: only ids are removed from their files; reports and
-labels have a step of their own."""
+IDS_ALONE = ("reports", "evaluators", "candidates", "labels", "gold", "analysis")
+"""Folders that hold texts of other people too: only ids are removed from their files; reports,
+labels and notes have a step of their own."""
 TEXT_FIELDS = ("input", "output", "steps", "metadata", "feedback", "tags")
 
 
@@ -193,6 +198,7 @@ def complete_request(lake: Lake, catalog: Catalog, request: ErasureRequest) -> E
         forget_requests.delete_temporary_files(lake)
         for place, touched in erase_places(lake, person):
             done[place] += touched
+    done["cases"] = delete_cases(catalog, person)
     done["left"] = len(list(find_remaining(lake, person)))
     forget_requests.remove_request(lake, request)
     return ErasureResult(request.ids, person.nights, person.outside, dict(done))
@@ -234,6 +240,7 @@ def erase_places(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
     yield "review_drafts", drop_drafts(lake, set(person.traces).__contains__)
     yield "labels", delete_labels(lake, person, "labels")
     yield "gold", delete_labels(lake, person, "gold")
+    yield "analysis", delete_notes(lake, person)
     for name in list_personal_files(lake):
         place = name.split("/")[0]
         is_table = name.endswith(".parquet") and place != "quarantine"
@@ -301,6 +308,31 @@ def delete_labels(lake: Lake, person: Person, folder: Literal["labels", "gold"])
     """Deletes the labels or gold values of a person's traces; returns how many."""
     ids = set(person.traces)
     return change_label_rows(lake, folder, lambda row: None if row["subject_id"] in ids else row)
+
+
+def delete_notes(lake: Lake, person: Person) -> int:
+    """Deletes the notes that were written about a person's traces; returns how many."""
+    ids = set(person.traces)
+    drop_listed(lake, ids.__contains__)
+    dropped = drop_notes(lake, lambda note: note.trace_id in ids)
+    drop_from_taxonomies(lake, dropped)
+    return sum(map(len, dropped.values()))
+
+
+def delete_cases(catalog: Catalog, person: Person) -> int:
+    """Deletes a person's traces from the catalog's cases and examples; returns how many.
+
+    What the team has committed is in its history.
+    """
+    ids = set(person.traces)
+    deleted = 0
+    for path in list_case_files(catalog.root):
+        lines = path.read_bytes().splitlines(keepends=True)
+        remaining = [line for line in lines if not is_case_of(line, ids)]
+        if len(remaining) < len(lines):
+            replace(path, b"".join(remaining))
+            deleted += len(lines) - len(remaining)
+    return deleted
 
 
 def find_remaining(lake: Lake, person: Person) -> Iterator[Path]:

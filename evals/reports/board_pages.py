@@ -21,6 +21,7 @@ from evals.reports.pages import board, cost
 from evals.reports.report import Report
 from evals.specs import Catalog
 from evals.storage import night_state
+from evals.storage.documents.due_analyses import read_due_analyses
 from evals.storage.documents.failed_sources import read_failed_sources
 from evals.storage.documents.missing_nights import MissingNight, read_missing_nights
 from evals.storage.lake import Lake
@@ -77,6 +78,7 @@ def write_board(lake: Lake, run: Mapping[str, object] = MappingProxyType({})) ->
         ],
         missing=recent.missing,
         failed_sources=read_failed_sources(lake),
+        due_analyses=read_due_analyses(lake),
         first=first,
         months=months,
         incidents=shown_incidents,

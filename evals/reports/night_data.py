@@ -34,7 +34,8 @@ from evals.reports.sections import provenance, results, slices
 from evals.reports.unmet_examples import list_unmet_requests
 from evals.slices.findings import SliceSearch, search_slices
 from evals.slices.traces_table import Scored
-from evals.specs import App, Attacks, Catalog, Dimension, Evaluator, Slice
+from evals.specs import App, Attacks, Catalog, CatalogError, Dimension, Evaluator, Slice
+from evals.specs.cases import hash_cases, load_cases, locate_cases
 from evals.storage import night_state
 from evals.storage.documents.accounts import Account, FileAccount, Redactions
 from evals.storage.documents.blessed_baselines import find_baseline
@@ -103,6 +104,15 @@ class StoredNight:
     def attacks(self) -> Attacks:
         """The catalog's attacks."""
         return self.catalog.attacks
+
+    @property
+    def case_set(self) -> tuple[int, str] | None:
+        """How many regression cases the catalog has, and their version; None if unreadable."""
+        try:
+            cases = load_cases(locate_cases(self.catalog.root, self.app.app))
+        except CatalogError:  # `andon doctor` and the gate name the line
+            return None
+        return (len(cases), hash_cases(cases)) if cases else None
 
     @property
     def board_applications(self) -> int:

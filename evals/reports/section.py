@@ -75,6 +75,11 @@ class NightData(Protocol):
         ...
 
     @property
+    def case_set(self) -> tuple[int, str] | None:
+        """How many regression cases the catalog has, and their version; None without any."""
+        ...
+
+    @property
     def baseline(self) -> Mapping[date, str]:
         """The report versions of the nights that this one is compared with."""
         ...

@@ -75,6 +75,21 @@ class Validation(Spec):
     max_output_chars: int = Field(default=200_000, ge=1, description="a longer row is bad")
 
 
+class ErrorAnalysis(Spec):
+    """How often people read traces with open notes."""
+
+    every_weeks: int | None = Field(
+        default=4,
+        ge=1,
+        le=104,
+        description="weeks after which the next one is due; one is also due before the first, and "
+        "when an incident opened or ended; null: never",
+    )
+    traces: int = Field(
+        default=50, ge=10, le=500, description="how many traces `andon analysis start` lists"
+    )
+
+
 DURATION = r"^\d{1,4}(\.\d+)?[mhd]$"
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
@@ -118,6 +133,9 @@ class App(Spec):
         pattern=TEMPLATE,
         description="a Jinja template by which people read its answers instead of the default form,"
         " relative to the catalog's folder, such as `review/extraction.html`",
+    )
+    error_analysis: ErrorAnalysis = Field(
+        default=ErrorAnalysis(), description="how often people read traces with open notes"
     )
     cadence: Cadence = Field(
         default="nightly",

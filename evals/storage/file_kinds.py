@@ -45,6 +45,7 @@ KINDS = (
     declare_cache(r"emptied\.json"),
     declare_cache(r"answer_files\.json", "a file of answers lost before goes unnoticed"),
     declare_cache(r"redacted_kinds\.json"),
+    declare_cache(r"due_analyses\.json"),
     declare_cache(r"quarantine/inbox_stamps\.json"),
     declare_cache(r"pulls/remote_stamps\.json", "objects are fetched again, each read once"),
     declare_cache(r"pulls/.*\.seen\.json", "rows that land twice are counted as duplicates"),
@@ -130,6 +131,21 @@ KINDS = (
         r"(labels|gold)/.*\.jsonl",
         "the labels of one file are lost",
         f"{BACKUP}, or delete it and import the file with `andon labels import`",
+    ),
+    FileKind(
+        r"analysis/notes/.*\.jsonl",
+        "the open notes on one application's traces are lost",
+        f"{BACKUP}, or delete it and read its traces again with `andon analysis start`",
+    ),
+    FileKind(
+        r"analysis/modes/.*\.json",
+        "the failure modes of one application and what was decided on them are lost",
+        f"{BACKUP}, or delete it and group the notes again with `andon analysis group`",
+    ),
+    FileKind(
+        r"analysis/reading/.*\.json",
+        "which traces of one application were to be read is unknown",
+        f"{BACKUP}, or delete it and begin again with `andon analysis start`",
     ),
     FileKind(
         r"batches/.*",

@@ -20,6 +20,7 @@ from evals.reports.missing_nights import (
 )
 from evals.runs.night_locks import explain_pending
 from evals.specs import Catalog, CatalogError, Pinned, classify, load_catalog
+from evals.specs.cases import list_case_files, load_cases
 from evals.storage.documents.failed_sources import read_failed_sources
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.model_lists import ModelList
@@ -127,6 +128,8 @@ def check_settings(settings: Settings, *, online: bool) -> list[Finding]:
         *(Finding(*finding) for finding in check_stored_labels(lake, catalog, datetime.now(UTC))),
         *check_rows(lake, catalog),
         *check_gold(lake, catalog),
+        *check_cases(catalog),
+        *check_analyses(lake, catalog),
     ]
 
 
@@ -202,6 +205,24 @@ def check_gold(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
     """Names rows of gold that redaction makes alike; before the first run no key redacts yet."""
     if lake.is_open():
         yield from (Finding("warn", "gold", words) for words in describe_ambiguous(lake, catalog))
+
+
+def check_cases(catalog: Catalog) -> Iterator[Finding]:
+    """Names lines of regression cases and of examples that cannot be read."""
+    for path in list_case_files(catalog.root):
+        try:
+            load_cases(path)
+        except CatalogError as error:
+            yield from (Finding("fail", "cases", message) for message in error.messages)
+
+
+def check_analyses(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
+    """Names the applications whose error analysis is due."""
+    from evals.error_analysis.due import find_due_analyses
+
+    if lake.is_open():
+        for due in find_due_analyses(lake, catalog, datetime.now(UTC)):
+            yield Finding("warn", "error analysis", due.describe())
 
 
 def check_digest(lake: Lake, catalog: Catalog) -> Iterator[Finding]:

@@ -5,8 +5,7 @@ What they print is made in `evals.experiments.evaluator_trial` and `evals.audit`
 
 from __future__ import annotations
 
-import functools
-import secrets
+import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,15 +25,18 @@ from orchestration.cli.lookups import check_app, open_existing, suggest_name
 from orchestration.cli.options import (
     DAY,
     INFRASTRUCTURE,
+    REGRESSED,
     USAGE,
     fail,
     json_option,
     settings_options,
 )
+from orchestration.cli.scoring import open_scoring_run, print_case_run
 from orchestration.runtime import terminal
 
 if TYPE_CHECKING:
     from evals.audit.findings import Finding
+    from evals.cases.judging import CaseRun
     from evals.experiments.evaluator_trial import Trial
     from evals.specs import Catalog, Evaluator
     from evals.storage.lake import Lake
@@ -131,6 +133,8 @@ def evaluator_test(
     """Runs one evaluator on a few traces, and shows what it read and concluded.
 
     Stores no score. Shows traces with different outcomes by turns, unless `--trace` names them.
+    Where the catalog has labelled examples (`examples/DIMENSION.jsonl`, as `andon scaffold` drafts
+    them) these are run first; exits 1 where one is judged otherwise than people did.
 
     \b
     Examples:
@@ -141,13 +145,19 @@ def evaluator_test(
     if file and (ask or ids or night):
         fail(USAGE, "--file goes without --trace, --date and --ask; traces of a night are asked")
     catalog = settings.load_catalog()
-    trials = list(run_trials(settings, catalog, find(settings, name, app), ids, night, file, count,
-                             ask=ask))  # fmt: skip
+    found = find(settings, name, app)
+    is_named = bool(file or ids or night)
+    examples = [] if is_named else run_examples(settings, catalog, found, ask=ask)
+    trials = list(run_trials(settings, catalog, found, ids, night, file, count, ask=ask))
     if as_json:
-        terminal.print_json([to_json(trial) for trial in trials])
-        return
-    for trial in trials:
-        print_trial(trial, ask=ask)
+        print_trials_json(trials, examples)
+    else:
+        for run in examples:
+            print_case_run(run, name, "labelled example")
+        for trial in trials:
+            print_trial(trial, ask=ask)
+    if any(run.counts["regressed"] for run in examples):
+        sys.exit(REGRESSED)
 
 
 @evaluator.command("audit")
@@ -177,6 +187,15 @@ def evaluator_audit(settings: Settings, app: str | None, as_json: bool) -> None:
         terminal.print_json({**nights, "evaluators": len(audited.records), "findings": shown})
         return
     print_findings(found, len(audited.records), audited.first, audited.last)
+
+
+def print_trials_json(trials: Iterable[Trial], examples: Iterable[CaseRun]) -> None:
+    """Prints trials as JSON, each with the labelled examples of its evaluator."""
+    from evals.cases import showing
+
+    by_app = {run.app: showing.to_json(run) for run in examples}
+    shown = [{**to_json(one), "examples": by_app.get(one.evaluator.app)} for one in trials]
+    terminal.print_json(shown)
 
 
 def resolve(settings: Settings, app: str | None) -> list[Evaluator]:
@@ -214,24 +233,11 @@ def run_trials(
     ask: bool,
 ) -> Iterator[Trial]:
     """Tries each evaluator found, on a file's traces or on a night's."""
-    from evals.calls.day_budget import open_budget
-    from evals.calls.live import ask_live
     from evals.experiments import evaluator_trial
     from evals.runs.model_servers import locate_model
-    from evals.runs.runner import ScoringRun
-    from evals.storage import ledger
-    from orchestration.runtime.interrupts import Interrupts
-    from orchestration.runtime.progress import Progress
 
     lake = open_existing(settings) if file is None else settings.open_lake()
-    run_id, today = f"trial-{secrets.token_hex(4)}", datetime.now(UTC).date()
-    with (
-        open_budget(lake, run_id, today, catalog) as budget,
-        ledger.open_journal(lake, run_id) as journal,
-    ):
-        references = settings.load_references(lake, catalog)
-        live = functools.partial(ask_live, stop=Interrupts.stop)
-        run = ScoringRun(lake, references, journal, live, budget, progress=Progress.count_calls)
+    with open_scoring_run(settings, lake, catalog, "trial") as run:
         for one in found:
             located = locate_model(lake, catalog, one)
             if file:
@@ -239,6 +245,24 @@ def run_trials(
             else:
                 chosen = night or find_night(lake, one.app)
                 yield evaluator_trial.try_on_night(run, located, chosen, ids, count=count, ask=ask)
+
+
+def run_examples(
+    settings: Settings, catalog: Catalog, found: Iterable[Evaluator], *, ask: bool
+) -> list[CaseRun]:
+    """Runs the labelled examples in `examples/` of each evaluator that has some."""
+    from evals.cases.judging import load_examples, run_cases
+
+    sets = [(one, load_examples(catalog, one.app, one.dimension)) for one in found]
+    if not any(cases for _, cases in sets):
+        return []
+    lake, today = settings.open_lake(), datetime.now(UTC).date()
+    with open_scoring_run(settings, lake, catalog, "examples") as run:
+        return [
+            run_cases(run, catalog, one.app, cases, ask=ask, today=today)
+            for one, cases in sets
+            if cases
+        ]
 
 
 def find_night(lake: Lake, app: str) -> date:

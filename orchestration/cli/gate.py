@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from orchestration.cli import gate_cases
 from orchestration.cli.lookups import find_report, is_declared, open_existing
 from orchestration.cli.options import (
     DAY,
@@ -25,6 +26,7 @@ from orchestration.cli.options import (
     json_option,
     settings_options,
 )
+from orchestration.cli.scoring import print_case_run
 from orchestration.runtime import terminal
 from orchestration.runtime.addresses import find_served_url
 
@@ -53,6 +55,14 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
     metavar="[FILE]",
     help="Write a summary in Markdown; without FILE, print it. A CI job's summary is added to.",
 )
+@click.option(
+    "--cases",
+    "answers",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Judge a candidate's answers to the regression cases instead of a night.",
+)
+@click.option("--ask", is_flag=True, help="Ask models about cases without a stored answer; paid.")
 @json_option
 def gate(
     settings: Settings,
@@ -60,6 +70,8 @@ def gate(
     only: date | None,
     junit: Path | None,
     markdown: str | None,
+    answers: Path | None,
+    ask: bool,
     as_json: bool,
 ) -> None:
     """Exits 0 when a night passed, 1 regressed, 3 inconclusive, 4 infrastructure.
@@ -68,19 +80,28 @@ def gate(
     without traces and an application whose catalog is broken exit 4; `--json` then has the reason,
     and `no report` as the outcome.
 
+    Where the catalog has regression cases (`andon case`), the evaluators must also judge these as
+    people did. With `--cases` no night is read: a candidate's answers to the cases must pass.
+
     \b
     Examples:
       andon gate --app extraction --date 2026-10-08
       andon gate --app extraction --junit gate.xml --markdown "$GITHUB_STEP_SUMMARY"
+      andon gate --app extraction --cases answers.jsonl --ask
     """
     from evals.specs import CatalogError
     from evals.storage.lake import LakeError
 
     if as_json and markdown == STDOUT:
         fail(USAGE, "--json and --markdown both print on stdout; give --markdown a FILE")
+    if answers and only:
+        fail(USAGE, "--cases judges no night; give it without --date")
     output = Output(junit, markdown, as_json)
+    if answers:
+        outcome = judge_answers(settings, app, answers, output, ask=ask)
+        sys.exit(GATES.get(outcome, INFRASTRUCTURE))
     try:
-        outcome = judge_night(settings, app, only, output)
+        outcome = judge_night(settings, app, only, output, ask=ask)
     except (CommandFailed, CatalogError, LakeError) as failed:
         reason = failed.message if isinstance(failed, CommandFailed) else str(failed)
         print_missing(app, only, reason, output)
@@ -110,8 +131,11 @@ class Output(NamedTuple):
         return self.markdown == STDOUT
 
 
-def judge_night(settings: Settings, app: str, only: date | None, output: Output) -> Outcome:
+def judge_night(
+    settings: Settings, app: str, only: date | None, output: Output, *, ask: bool
+) -> Outcome:
     """Prints and writes the gate's outcome of a night; ends the command without a report."""
+    from evals.cases import showing
     from evals.reports.pages.gate_markdown import render_gate
     from evals.reports.pages.junit import render_junit
     from evals.storage import night_state
@@ -127,15 +151,43 @@ def judge_night(settings: Settings, app: str, only: date | None, output: Output)
     outcome, refused = report.gate.outcome, list_refused(lake, app=app, night=report.date)
     if until and outcome == "regressed":
         outcome = "inconclusive"
-    summary = render_gate(report, outcome, until, find_page(lake, report))
-    output.write_files(render_junit(report, outcome), summary)
+    cases = gate_cases.run_set(settings, lake, report, ask=ask)
+    lines = showing.list_lines(cases) if cases else []
+    summary = render_gate(report, outcome, until, find_page(lake, report), lines)
+    tests = showing.list_tests(cases) if cases else []
+    output.write_files(render_junit(report, outcome, tests), summary)
+    both = gate_cases.combine(outcome, cases)
     if output.prints_markdown():
         print_lines(summary)
     elif output.as_json:
-        terminal.print_json(describe_gate(report, outcome, until, refused))
+        shown = describe_gate(report, both, until, refused)
+        terminal.print_json(shown | {"cases": showing.to_json(cases) if cases else None})
     else:
         print_outcome(report, outcome, until, refused)
-    return outcome
+        if cases:
+            print_case_run(cases, f"{app} {cases.outcome}")
+    return both
+
+
+def judge_answers(
+    settings: Settings, app: str, path: Path, output: Output, *, ask: bool
+) -> Outcome:
+    """Prints and writes the outcome of a candidate's answers to the regression cases."""
+    from evals.cases import showing
+    from evals.reports.pages.gate_markdown import render_cases
+    from evals.reports.pages.junit import render_suite
+
+    run = gate_cases.run_answers(settings, app, path, ask=ask)
+    summary = render_cases(app, run.outcome, run.describe(), showing.list_lines(run))
+    tests, properties = showing.list_tests(run), {"cases": run.version}
+    output.write_files(render_suite(app, "regression cases", tests, properties), summary)
+    if output.prints_markdown():
+        print_lines(summary)
+    elif output.as_json:
+        terminal.print_json(showing.to_json(run))
+    else:
+        print_case_run(run, f"{app} {run.outcome}")
+    return run.outcome
 
 
 def print_outcome(

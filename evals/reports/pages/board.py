@@ -31,6 +31,7 @@ from evals.reports.report import Report
 from evals.reports.result_rows import Result
 from evals.reports.sections import provenance, results
 from evals.reports.sections.provenance import Pin
+from evals.storage.documents.due_analyses import DueAnalysis
 from evals.storage.documents.failed_sources import FailedSource
 from evals.storage.documents.missing_nights import MissingNight
 
@@ -202,6 +203,7 @@ def render_board(
     provisional: Sequence[Mapping[str, str]] = (),
     missing: Sequence[MissingNight] = (),
     failed_sources: Sequence[FailedSource] = (),
+    due_analyses: Sequence[DueAnalysis] = (),
     first: date = date.min,
     months: Sequence[date] = (),
     incidents: Sequence[Reported] = (),
@@ -216,6 +218,7 @@ def render_board(
         provisional: nights whose rows may still come: `date`, `app` and `until`.
         missing: nights that applications owe.
         failed_sources: sources whose last pull failed.
+        due_analyses: applications whose error analysis is due.
         first: the first night that is shown, as in `build_board_rows`.
         months: months with a page of their own.
         incidents: those with a page of their own.
@@ -246,6 +249,7 @@ def render_board(
         charts=charts,
         missing=group_outages(missing),
         failed_sources=failed_sources,
+        due_analyses=due_analyses,
         demo=any(report.demo for report in reports),
         run=run or {},
         provisional=provisional,

@@ -38,12 +38,13 @@ class Case(NamedTuple):
     details: str = ""
 
 
-def render_junit(report: Report, outcome: Outcome) -> bytes:
+def render_junit(report: Report, outcome: Outcome, more: Sequence[Case] = ()) -> bytes:
     """Renders the gate of a night.
 
     Args:
         report: of the night.
         outcome: of the gate; where it is not regressed, as of a provisional night, nothing fails.
+        more: cases of the regression set.
     """
     fails = outcome == "regressed"
     details = "\n".join(report.gate.reasons)
@@ -51,6 +52,7 @@ def render_junit(report: Report, outcome: Outcome) -> bytes:
         Case("release gate", GATE_ENDINGS[outcome], report.sentence, details),
         *(describe_row(row, fails=fails) for row in report[results.SECTION] if row.decides),
         *describe_incidents(report, fails=fails),
+        *more,
     ]
     return render_suite(report.app, report.date.isoformat(), cases, {"version": report.version})
 

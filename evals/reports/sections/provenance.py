@@ -71,6 +71,15 @@ class PastReport:
 
 
 @dataclass(frozen=True, slots=True)
+class CaseSet:
+    """The regression cases that the catalog had."""
+
+    n: Count
+    version: str
+    """A hash of their content."""
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """Where the figures come from."""
 
@@ -78,6 +87,8 @@ class Provenance:
     traces: Mapping[str, tuple[ValueCount, ...]]
     """What made the traces, by field: model, prompt, commit, each of `versions`."""
     baseline: tuple[PastReport, ...]
+    cases: CaseSet | None = absent_if(None)
+    """The application's regression cases; null where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,7 @@ class Facts:
     answering: tuple[Answering, ...]
     traces: tuple[TraceCount, ...]
     baseline: tuple[PastReport, ...]
+    cases: CaseSet | None = None
 
 
 def collect(night: NightData) -> Facts:
@@ -99,6 +111,7 @@ def collect(night: NightData) -> Facts:
         answering=read_answering(night.list_answering_models()),
         traces=tuple(read_rows(TraceCount, night.read_rows_tonight("rpt_provenance"))),
         baseline=tuple(PastReport(day, night.baseline.get(day)) for day in sorted(nights)),
+        cases=CaseSet(*night.case_set) if night.case_set else None,
     )
 
 
@@ -122,6 +135,7 @@ def build(facts: Facts, parts: Parts) -> Provenance:
             for name, values in sorted(fields.items())
         },
         baseline=facts.baseline,
+        cases=facts.cases,
     )
 
 

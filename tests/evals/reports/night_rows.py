@@ -68,6 +68,7 @@ class Night:
     board_applications: int = 1
     incident_decisions: Sequence[Decision] = ()
     incident_names: Sequence[KnownName] = ()
+    case_set: tuple[int, str] | None = None
     blessed: Blessed | None = None
     slice_search: SliceSearch = SliceSearch()  # noqa: RUF009  frozen
 

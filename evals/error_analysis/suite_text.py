@@ -1,0 +1,59 @@
+"""A suite's YAML with one dimension more: inserted as text, so that comments stay.
+
+What the dimension asks is `scaffold`'s.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+import yaml
+
+
+class UnusualSuiteError(ValueError):
+    """A dimension cannot be inserted; the message says why."""
+
+
+def insert_dimension(text: str, dimension: str) -> str:
+    """Returns a suite's text with a dimension at the end of its list.
+
+    Args:
+        text: the suite.
+        dimension: as YAML, from `- dimension:` on, without indentation.
+
+    Raises:
+        UnusualSuiteError: the list is written within brackets, or there is none.
+    """
+    node = find_dimensions(text)
+    lines = text.splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    last = node.value[-1]
+    end = find_end(lines, last.start_mark.line, last.end_mark.line)
+    column = node.start_mark.column
+    lines.insert(end, textwrap.indent(dimension.rstrip("\n") + "\n", " " * column))
+    return "".join(lines)
+
+
+def find_dimensions(text: str) -> yaml.SequenceNode:
+    """Finds the list of dimensions in a suite."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    pairs: list[tuple[yaml.Node, yaml.Node]]
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    node = next((item for key, item in pairs if key.value == "dimensions"), None)
+    if not isinstance(node, yaml.SequenceNode) or not node.value or node.flow_style:
+        raise UnusualSuiteError("expected `dimensions:` as a list with a line for each item")
+    return node
+
+
+def find_end(lines: list[str], first: int, last: int) -> int:
+    """Returns the line after an item's last one with content; comments below it are not its."""
+    end = min(last, len(lines))
+    while end > first + 1 and is_idle(lines[end - 1]):
+        end -= 1
+    return max(end, first + 1)
+
+
+def is_idle(line: str) -> bool:
+    """Whether a line is blank or a comment."""
+    return not line.strip() or line.lstrip().startswith("#")

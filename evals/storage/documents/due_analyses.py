@@ -1,0 +1,40 @@
+"""The applications whose error analysis is due, as of the last run, for the board to show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from evals.storage.lake import Lake
+
+NAME = "due_analyses.json"
+
+
+class DueAnalysis(NamedTuple):
+    """An error analysis that is due."""
+
+    app: str
+    reason: str
+    """Why, such as `never done`."""
+
+    def describe(self) -> str:
+        """Describes it in a sentence that names what to do."""
+        return f"{self.app}: {self.reason}; `andon analysis start --app {self.app}`"
+
+
+def read_due_analyses(lake: Lake) -> list[DueAnalysis]:
+    """Reads the analyses that are due, by application."""
+    return lake.read_document(NAME, parse_due) or []
+
+
+def parse_due(rows: list[dict[str, str]]) -> list[DueAnalysis]:
+    """Returns the document as records."""
+    return [DueAnalysis(row["app"], row["reason"]) for row in rows]
+
+
+def write_due_analyses(lake: Lake, due: Sequence[DueAnalysis]) -> bool:
+    """Replaces the analyses that are due; returns whether they changed."""
+    if list(due) == read_due_analyses(lake):
+        return False
+    lake.replace_document(NAME, [one._asdict() for one in due])
+    return True
