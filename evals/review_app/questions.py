@@ -5,7 +5,7 @@ What a sent verdict does is in `verdict_forms`; comparing people is in `agreemen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -112,9 +112,16 @@ def show_form(
         last=find_last_decision(visit, view),
         progress=view.describe_progress(),
         place=view.get_place(question),
-        later=view.find_next(question.key),
+        later=view.find_next(question.key, skip=make_skip(visit)),
         earlier=view.find_next(question.key, -1),
     )
+
+
+def open_next(visit: Visit) -> Response:
+    """Leads to the next question that is open at nobody else, from the one that a query names."""
+    view, key = open_view(visit, visit.query), visit.query.get("from", "")
+    following = view.find_next(key, skip=make_skip(visit))
+    return redirect(view.link(f"/questions/{following.key}" if following else "/"))
 
 
 def jump(visit: Visit) -> Response:
@@ -127,6 +134,12 @@ def jump(visit: Visit) -> Response:
     if found is None:
         raise Refused(404, f"no question {to[:80]!r}: write 1 to {len(questions):,}, or a trace")
     return redirect(view.link(f"/questions/{found.key}"))
+
+
+def make_skip(visit: Visit) -> Callable[[str], bool]:
+    """Returns which questions to leave to others: those that are open at somebody else."""
+    leases, annotator, now = visit.site.leases, visit.session.annotator, visit.site.now()
+    return lambda key: leases.is_taken(key, annotator, now)
 
 
 def find_question(visit: Visit, key: str) -> Question:
@@ -187,4 +200,9 @@ def describe_score(score: Score) -> Opinion:
 
 MENU = (MenuEntry("/", "Queue"),)
 
-ROUTES = (page("/", show_queue), page("/jump", jump), page("/questions/{key}", show_question))
+ROUTES = (
+    page("/", show_queue),
+    page("/next", open_next),
+    page("/jump", jump),
+    page("/questions/{key}", show_question),
+)

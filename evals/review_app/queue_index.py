@@ -55,6 +55,8 @@ class Queue(NamedTuple):
     by_key: Mapping[str, Question]
     places: Mapping[str, int]
     """The place of each key in the order."""
+    by_about: Mapping[tuple[str, str], Question]
+    """By trace and by the labels' name of the dimension."""
     choices: Mapping[str, Sequence[str]]
     """The applications, dimensions and reasons there are."""
 
@@ -133,6 +135,7 @@ def index_questions(questions: Sequence[Question]) -> Queue:
         tuple(questions),
         {question.key: question for question in questions},
         {question.key: place for place, question in enumerate(questions)},
+        {(question.row.trace_id, question.row.labels): question for question in questions},
         {
             "app": sorted({row.app for row in rows}),
             "dimension": sorted({row.dimension for row in rows}),

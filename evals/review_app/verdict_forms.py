@@ -10,7 +10,7 @@ from starlette.responses import Response
 from evals.evaluators.gold import digest_answer
 from evals.labels.verdicts import RefusedVerdict, record_label, withdraw_label
 from evals.records import Label, Trace, digest
-from evals.review_app.questions import find_draft, find_question, show_form
+from evals.review_app.questions import find_draft, find_question, make_skip, show_form
 from evals.review_app.queue_index import Question, make_key
 from evals.review_app.rendering import MenuEntry
 from evals.review_app.subjects import read_subject
@@ -35,10 +35,7 @@ def save_verdict(visit: Visit) -> Response:
     if verdict == "fail" and not draft.note and not draft.tags:
         return show_form(visit, view, question, draft, NO_REASON)
     trace = read_subject(visit.site, question).trace
-    following = view.find_next(
-        question.key,
-        skip=lambda key: visit.site.leases.is_taken(key, annotator, visit.site.now()),
-    )
+    following = view.find_next(question.key, skip=make_skip(visit))
     try:
         store_label(visit, build_label(visit, question, trace, verdict, draft))
     except RefusedVerdict as error:
@@ -66,7 +63,7 @@ def read_seconds(text: str) -> float | None:
         seconds = float(text)
     except ValueError:
         return None
-    return round(seconds, 1) if 0 < seconds <= LONGEST_S else None
+    return round(seconds, 2) if 0 < seconds <= LONGEST_S else None
 
 
 def build_label(

@@ -44,7 +44,7 @@ class View(NamedTuple):
         if not self.verdicts.is_about(about):
             return "undecided"
         labels = self.verdicts.list_labels(about)
-        return find_state(labels, self.annotator, people=count_people(question))
+        return find_state(labels, self.annotator, people=question.row.people)
 
     def list_chosen(self) -> Iterator[Question]:
         """Lists the questions in the chosen state."""
@@ -91,7 +91,9 @@ class View(NamedTuple):
 
     def count_answered(self) -> int:
         """Counts the questions that the visitor need not answer any more."""
-        return sum(self.find_state(question) != "undecided" for question in self.queue.questions)
+        by_about = self.queue.by_about
+        judged = {*self.verdicts.given, *self.verdicts.imported} & by_about.keys()
+        return sum(self.find_state(by_about[about]) != "undecided" for about in judged)
 
     def get_place(self, question: Question) -> int:
         """Returns the number of a question in the chosen part, from 1; 0: it is not in it."""
@@ -134,7 +136,11 @@ def list_disputed(
 
     An annotator learns of those alone that the annotator has decided.
     """
-    judged = [one for one in queue.questions if verdicts.is_about(get_about(one))]
+    judged = [
+        question
+        for about in (*verdicts.given, *verdicts.imported)
+        if (question := queue.by_about.get(about))
+    ]
     scores = site.judges.read(judged)
     catalog = site.catalog
     for question in judged:
@@ -153,8 +159,3 @@ def list_disputed(
 def get_about(question: Question) -> About:
     """Returns what the labels of a question are about."""
     return question.row.trace_id, question.row.labels
-
-
-def count_people(question: Question) -> int:
-    """Returns how many people should answer a question."""
-    return 2 if question.row.reason == "second opinion" else 1

@@ -73,7 +73,7 @@
     const now = performance.now();
     if (!document.hidden && now - active < IDLE_MS) seconds += Math.min(now - ticked, 5000) / 1000;
     ticked = now;
-    field.value = seconds.toFixed(1);
+    field.value = seconds.toFixed(2);
   }
   for (const name of ["keydown", "pointermove", "pointerdown", "wheel", "scroll", "touchstart"]) {
     document.addEventListener(name, () => { tick(); active = performance.now(); }, { passive: true });
@@ -107,24 +107,31 @@
     tick();
     isSent = true;
     clearTimeout(timer);
+    sessionStorage.removeItem(place);
   });
 
-  // Drafts: a moment after the last change, and when the page is left.
+  // Drafts: a moment after the last change, and when the page is left. Until the server has a
+  // note, this window keeps it, since a reload may overtake what the page sends while it is left.
   let timer = 0;
   let isChanged = false;
+  const place = `note ${form.dataset.draft}`;
+  const unsaved = sessionStorage.getItem(place);
+  if (unsaved !== null) note.value = unsaved;
   function saveDraft() {
     clearTimeout(timer);
-    if (isSent || !isChanged) return;
+    if (isSent || !isChanged || !form.dataset.draft) return;
     isChanged = false;
     tick();
     fetch(form.dataset.draft, {
       method: "POST", body: new URLSearchParams(new FormData(form)), keepalive: true,
     }).then((answer) => {
+      if (answer.ok && !isChanged) sessionStorage.removeItem(place);
       hint.textContent = answer.ok ? "" : "This note could not be kept; copy it before you leave.";
     }, () => { isChanged = true; });
   }
   form.addEventListener("input", () => {
     isChanged = true;
+    sessionStorage.setItem(place, note.value);
     clearTimeout(timer);
     timer = setTimeout(saveDraft, DRAFT_MS);
   });

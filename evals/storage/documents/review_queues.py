@@ -24,6 +24,8 @@ class ReviewQuestion(NamedTuple):
     """`random sample`, or which evaluator failed it."""
     probability: float | None
     """The probability that a trace is in the queue; null in an older queue for failed answers."""
+    people: int = 1
+    """How many people are to judge it."""
 
 
 def locate_queue(night: date) -> str:

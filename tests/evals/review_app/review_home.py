@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -30,52 +30,56 @@ ANSWER = Trace("t-0", NOON, "desk", "It is red.", "Which colour?")
 
 
 def write_home(folder: Path, traces: int = 3, **more: Any) -> Settings:
-    """Writes a home whose queue asks about some answers, each failed by the judge `strict`.
+    """Writes a home whose queue asks about some answers of `desk`.
 
     Args:
         folder: where the home and its catalog go.
         traces: how many answers.
         more: what differs in the first answer.
     """
+    rows = [
+        replace(ANSWER, trace_id=f"t-{n}", output=f"It is red, says answer {n}.")
+        for n in range(traces)
+    ]
+    return write_apps(folder, [replace(rows[0], **more), *rows[1:]])
+
+
+def write_apps(folder: Path, rows: Sequence[Trace]) -> Settings:
+    """Writes a home whose queue asks about answers, each of which the judge `strict` failed."""
     dimension = {
         "dimension": "right",
         "question": QUESTION,
         "recorded": True,
         "map": {"correct": "pass", "wrong": "fail"},
     }
-    app = {"app": "desk", "title": "Help desk", "suite": "desk", "redact": ["email"]}
-    files = {
-        "apps/desk.yaml": app,
-        "suites/desk.yaml": {"suite": "desk", "dimensions": [dimension]},
-    }
+    files: dict[str, Any] = {"suites/desk.yaml": {"suite": "desk", "dimensions": [dimension]}}
+    apps = sorted({row.app for row in rows})
+    for app in apps:
+        files[f"apps/{app}.yaml"] = {"app": app, "suite": "desk", "redact": ["email"]}
     root = write_catalog(folder / "catalog", files)
     lake = Lake(folder / "home").open()
-    rows = [
-        replace(ANSWER, trace_id=f"t-{n}", output=f"It is red, says answer {n}.")
-        for n in range(traces)
-    ]
-    rows[0] = replace(rows[0], **more)
     for table in ("staged", "traces"):
         lake.write(table, NIGHT, rows)
-    update_state(lake, NIGHT, evaluators={"desk": {"strict": "v1"}})
-    scores = [judge(row.trace_id) for row in rows[:100]]
-    lake.write("scores", NIGHT, scores, "strict@desk@v1")
-    write_queue(lake, [row.trace_id for row in rows])
+    update_state(lake, NIGHT, evaluators={app: {"strict": "v1"} for app in apps})
+    for app in apps:
+        scores = [judge(row.trace_id, app) for row in rows if row.app == app]
+        lake.write("scores", NIGHT, scores, f"strict@{app}@v1")
+    write_review_queue(lake, NIGHT, [ask(row.trace_id, row.app) for row in rows])
     return Settings(folder / "home", root, None, ())
 
 
-def judge(trace_id: str) -> Score:
+def judge(trace_id: str, app: str = "desk") -> Score:
     """The failing verdict of a judge."""
     return Score(
-        trace_id, NIGHT, "desk", "right", "strict", "v1", "judge", "scored", "fail", None,
+        trace_id, NIGHT, app, "right", "strict", "v1", "judge", "scored", "fail", None,
         "the judge says blue", None,
     )  # fmt: skip
 
 
-def write_queue(lake: Lake, traces: list[str], reason: str = "random sample") -> None:
-    """Asks whether some answers are right."""
-    about = ("desk", "right", "right", QUESTION, reason, 0.5)
-    write_review_queue(lake, NIGHT, [ReviewQuestion(one, *about) for one in traces])
+def ask(trace_id: str, app: str = "desk", people: int = 1) -> ReviewQuestion:
+    """The question whether an answer is right."""
+    about = (trace_id, app, "right", "right", QUESTION, "random sample", 0.5)
+    return ReviewQuestion(*about, people=people)
 
 
 def find_path(trace: int) -> str:

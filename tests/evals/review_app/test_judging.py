@@ -11,16 +11,17 @@ from evals.evaluators.gold import digest_answer
 from evals.records import digest
 from evals.review_app.progress import describe_duration, describe_progress
 from evals.storage.documents.review_drafts import drop_drafts, read_drafts
+from evals.storage.documents.review_queues import write_review_queue
 from evals.storage.lake import Lake
 from orchestration.settings import Settings
 from tests.evals.review_app.review_home import (
     NIGHT,
     QUESTION,
+    ask,
     find_path,
     list_labels,
     visit,
     write_home,
-    write_queue,
 )
 
 
@@ -136,6 +137,20 @@ def test_a_second_person_does_not_see_the_first_ones_verdict(settings: Settings)
     assert find_path(0) in ben.read("/?state=disagreement")
 
 
+def test_a_question_for_two_people_stays_open_until_the_second_has_answered(
+    settings: Settings,
+) -> None:
+    """The first is done with it; the second is asked as if nobody had been; a third is not."""
+    write_review_queue(settings.open_lake(), NIGHT, [ask("t-0", people=2), ask("t-1")])
+    ann, ben, eve = visit(settings, "ann", "ben", "eve")
+    ann.judge(0, "fail", "it is blue")
+    assert find_path(0) not in ann.read("/")
+    assert find_path(0) in ben.read("/")
+    assert "it is blue" not in ben.read(find_path(0))
+    ben.judge(0, "pass")
+    assert find_path(0) not in eve.read("/")
+
+
 def test_filters_and_jumps_keep_the_choice(settings: Settings) -> None:
     """The links of a filtered list carry the filter; a number or a trace leads to its question."""
     (ann,) = visit(settings, "ann")
@@ -151,7 +166,7 @@ def test_a_new_queue_and_another_writer_are_seen_at_once(settings: Settings) -> 
     """No restart is needed: the indexes are read anew where files changed."""
     ann, _ = visit(settings, "ann", "ben")
     assert "0 of 3" in ann.read("/")
-    write_queue(settings.open_lake(), ["t-0", "t-1"])
+    write_review_queue(settings.open_lake(), NIGHT, [ask("t-0"), ask("t-1")])
     assert "0 of 2" in ann.read("/")
     (other,) = visit(settings, "ben")
     other.judge(0, "pass")
