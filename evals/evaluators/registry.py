@@ -32,7 +32,7 @@ from evals.specs import Check, Evaluator, TraceField
 
 GROUP = "andon.evaluators"
 FAMILIES = (
-    "requests", "form", "wording", "documents", "source", "queries", "tools",
+    "requests", "form", "wording", "documents", "source", "summaries", "queries", "tools",
     "conversations", "syntax",
     "likeness", "extraction", "retrieval", "abstention",
 )  # fmt: skip

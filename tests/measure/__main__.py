@@ -15,6 +15,7 @@ TABLES = (
     "guardrails",
     "refusal",
     "hallucination",
+    "summaries",
     "pairs",
 )
 """Modules of this folder, in the order of the documentation."""
