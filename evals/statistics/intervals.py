@@ -141,7 +141,7 @@ def effective_n(
     return deflate_size(n, design, sessions, min(passed, n - passed), alpha)
 
 
-def describe_clusters(n: int, clusters: int, session_squares: float | None) -> Clusters:
+def describe_clusters(n: float, clusters: int, session_squares: float | None) -> Clusters:
     """Returns the sessions of rows; without their sizes all have the same."""
     return Clusters(clusters, max((session_squares or 0.0) / n, n / clusters))
 

@@ -21,16 +21,16 @@ from evals.statistics.intervals import (
 
 
 class PartCounts(NamedTuple):
-    """How often a part was right and wrong."""
+    """How often a part was right and wrong; fractions where answers weigh more than others."""
 
-    right: int = 0
-    wrong: int = 0
+    right: float = 0
+    wrong: float = 0
     """Both have a value, and they differ."""
-    missed: int = 0
+    missed: float = 0
     """Gold has a value, the answer none."""
-    invented: int = 0
+    invented: float = 0
     """The answer has a value, gold none."""
-    absent: int = 0
+    absent: float = 0
     """Neither has a value."""
 
     def add(self, other: PartCounts) -> PartCounts:
@@ -43,7 +43,7 @@ class Ratio(NamedTuple):
 
     over: float
     under: float
-    parts: int
+    parts: float
 
 
 def precision(c: PartCounts) -> Ratio:
@@ -101,32 +101,48 @@ def estimate(sessions: Sessions, figure: Figure, alpha: float = ALPHA) -> Estima
     return estimate_mean([sessions], figure, alpha)
 
 
-def estimate_mean(parts: Sequence[Sessions], figure: Figure, alpha: float = ALPHA) -> Estimate:
+def estimate_mean(
+    parts: Sequence[Sessions],
+    figure: Figure,
+    alpha: float = ALPHA,
+    counted_parts: Sequence[Sessions] | None = None,
+) -> Estimate:
     """Returns the mean of a figure over parts (macro), with its interval.
 
     Parts for which nothing was counted are left out.
+
+    Args:
+        parts: the counts, each answer with its weight.
+        figure: what is computed of them.
+        alpha: the interval's level.
+        counted_parts: the same without weights, which the interval rests on; None: none weigh more.
     """
     totals = [figure(sum_counts(part)) for part in parts]
-    counted = [(part, total) for part, total in zip(parts, totals, strict=True) if total.under]
+    plain = parts if counted_parts is None else counted_parts
+    counted = [
+        (part, own, total)
+        for part, own, total in zip(parts, plain, totals, strict=True)
+        if total.under
+    ]
     if not counted:
         return Estimate(None)
-    value = math.fsum(total.over / total.under for _, total in counted) / len(counted)
+    value = math.fsum(total.over / total.under for _, _, total in counted) / len(counted)
     influence: dict[str, float] = {}
-    sizes: dict[str, int] = {}
-    for part, total in counted:
+    sizes: dict[str, float] = {}
+    for part, unweighted, total in counted:
         ratio = total.over / total.under
         for session, counts in part.items():
             own = figure(counts)
             pull = (own.over - ratio * own.under) / total.under / len(counted)
             influence[session] = influence.get(session, 0.0) + pull
-            sizes[session] = sizes.get(session, 0) + own.parts
+            sizes[session] = sizes.get(session, 0) + figure(unweighted[session]).parts
     used = {session: size for session, size in sizes.items() if size}
     variance = math.fsum(influence[session] ** 2 for session in used)
     interval = find_interval(value, variance, list(used.values()), alpha)
     return Estimate(value, interval.low, interval.high)
 
 
-def find_interval(value: float, variance: float, sizes: Sequence[int], alpha: float) -> Interval:
+def find_interval(value: float, variance: float, sizes: Sequence[float], alpha: float) -> Interval:
     """Returns Wilson's interval with the effective number of parts.
 
     Args:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from evals import models
 from evals.evaluators import registry
-from evals.evaluators.gold_checks import describe_ambiguous
+from evals.evaluators.gold_checks import describe_gold
 from evals.ingest.inbox import list_inboxes, list_passed_over
 from evals.labels.stored_checks import check_stored_labels
 from evals.reports.missing_nights import (
@@ -202,9 +202,12 @@ def check_nights(lake: Lake, catalog: Catalog) -> list[Finding]:
 
 
 def check_gold(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
-    """Names rows of gold that redaction makes alike; before the first run no key redacts yet."""
+    """Names rows of gold that redaction makes alike, and one-sided sets.
+
+    Before the first run no key redacts yet.
+    """
     if lake.is_open():
-        yield from (Finding("warn", "gold", words) for words in describe_ambiguous(lake, catalog))
+        yield from (Finding("warn", "gold", words) for words in describe_gold(lake, catalog))
 
 
 def check_cases(catalog: Catalog) -> Iterator[Finding]:

@@ -150,10 +150,10 @@ def nightly(
 
 
 def list_gold_problems(lake: Lake, catalog: Catalog, due: Collection[date]) -> list[str]:
-    """Lists rows of gold sets that no trace is compared with, where any night was due."""
-    from evals.evaluators.gold_checks import describe_ambiguous
+    """Lists what is wrong with gold sets, where any night was due."""
+    from evals.evaluators.gold_checks import describe_gold
 
-    return list(describe_ambiguous(lake, catalog)) if due else []
+    return list(describe_gold(lake, catalog)) if due else []
 
 
 def finish_nights(lake: Lake, catalog: Catalog) -> None:

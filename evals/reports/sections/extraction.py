@@ -107,6 +107,13 @@ class Extraction:
         """Whether it is about which questions were answered."""
         return [part.part for part in self.parts] == [ANSWERED]
 
+    @property
+    def is_one_sided(self) -> bool:
+        """Whether an abstention set asks mostly one sort of questions."""
+        row = self.micro
+        sides = (row.right + row.missed, row.invented + row.absent)
+        return self.is_abstention and min(sides) * 3 < sum(sides)
+
 
 def collect(night: NightData) -> tuple[StoredPart, ...]:
     """Reads the night's counts by part."""

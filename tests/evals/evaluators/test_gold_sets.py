@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from evals.evaluators.gold_checks import describe_ambiguous
+from evals.evaluators.gold_checks import describe_balance, describe_gold
 from evals.evaluators.gold_sets import GoldRow, GoldSet, GoldUse, load_gold_set, redact_gold_set
 from evals.privacy.row_filter import PrivacyFilter
-from evals.records import Trace
+from evals.records import Json, Trace
 from evals.specs import App, Catalog, CatalogError, load_catalog
 from evals.storage.lake import Lake
 from tests.catalog_files import write_catalog
@@ -177,7 +177,7 @@ def test_rows_that_redaction_makes_alike_are_named(tmp_path: Path) -> None:
     (tmp_path / "catalog" / "gold").mkdir(parents=True)
     (tmp_path / "catalog" / "gold" / "desk.jsonl").write_text("\n".join(lines))
     catalog = load_catalog(write_catalog(tmp_path / "catalog", files))
-    (words,) = describe_ambiguous(Lake(tmp_path / "home").open(), catalog)
+    (words,) = describe_gold(Lake(tmp_path / "home").open(), catalog)
     assert words.startswith("gold/desk.jsonl:1, gold/desk.jsonl:2: the inputs are one once desk")
 
 
@@ -190,3 +190,15 @@ def test_a_gold_set_is_named_by_its_rows() -> None:
     assert GoldUse(None).version == ""
     for other in ((rows[0], ("When?", 1)), (rows[0], ("How?", None)), rows[:1]):
         assert build(*other).version != version
+
+
+@pytest.mark.parametrize(
+    ("answerable", "unanswerable", "words"),
+    [(9, 1, "never abstains passes most"), (1, 9, "never answers passes most"), (4, 6, "")],
+)
+def test_an_abstention_set_of_one_sort_is_named(
+    answerable: int, unanswerable: int, words: str
+) -> None:
+    """Where an application that always does the same would pass most questions."""
+    values: list[Json] = [True] * answerable + ["unanswerable"] * unanswerable + ["neither"]
+    assert words in "".join(describe_balance("unknowns", values))

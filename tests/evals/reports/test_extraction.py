@@ -71,6 +71,9 @@ def test_micro_and_macro_are_beside_each_part(built: tuple[Extraction, ...]) -> 
 def test_an_abstention_set_shows_both_errors(built: tuple[Extraction, ...]) -> None:
     """Not answering and answering wrongly are counted apart, also in Markdown."""
     assert [row.is_abstention for row in built] == [True, False]
+    assert not built[0].is_one_sided
+    rare = replace(built[0].micro, invented=1, absent=1)
+    assert replace(built[0], micro=rare, parts=(rare,)).is_one_sided
     report: Any = {extraction.SECTION: built}
     lines = list_parts(report)
     assert lines[0] == (
