@@ -15,6 +15,7 @@ from evals.review_app import access, agreement, cases, notes, questions, regradi
 from evals.review_app.rendering import MENU, load_assets, render_template
 from evals.review_app.site import ReviewSite
 from evals.review_app.visits import Refused
+from evals.storage.lake import LakeError
 
 AREAS = (questions, verdict_forms, agreement, notes, cases, regrading, access)
 """Each has its routes in `ROUTES` and its links in `MENU`, in the order of the menu."""
@@ -27,7 +28,12 @@ def build_app(site: ReviewSite) -> Starlette:
     assets = [Route(one.path, show_asset, methods=["GET"]) for one in load_assets().values()]
     app = Starlette(
         routes=[*assets, *(route for area in AREAS for route in area.ROUTES)],
-        exception_handlers={Refused: show_refusal, HTTPException: show_http_error},
+        exception_handlers={
+            Refused: show_refusal,
+            HTTPException: show_http_error,
+            LakeError: show_home_error,
+            OSError: show_home_error,
+        },
     )
     app.state.site = site
     return app
@@ -52,6 +58,12 @@ def show_http_error(request: Request, error: Exception) -> HTMLResponse:
         raise error
     sentence = "there is no such page" if error.status_code == 404 else error.detail
     return show_problem(error.status_code, sentence)
+
+
+def show_home_error(request: Request, error: Exception) -> HTMLResponse:
+    """Shows that the home cannot be read or written, such as a full disk."""
+    words = error.strerror if isinstance(error, OSError) else str(error)
+    return show_problem(503, f"the home cannot be used: {words or 'unknown error'}")
 
 
 def show_problem(status: int, sentence: str) -> HTMLResponse:

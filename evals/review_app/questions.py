@@ -70,7 +70,7 @@ def show_queue(visit: Visit) -> Response:
         view=view,
         listed=listed[:LISTED],
         has_more=len(listed) > LISTED,
-        choices=visit.site.queue.read().choices,
+        choices=visit.site.read_queue().choices,
         states=STATE_WORDS,
         progress=view.describe_progress(),
         hourly=compute_hourly(own),
@@ -148,7 +148,7 @@ def find_question(visit: Visit, key: str) -> Question:
     Raises:
         Refused: no queue has it.
     """
-    question = visit.site.queue.read().by_key.get(key)
+    question = visit.site.read_queue().by_key.get(key)
     if question is None:
         raise Refused(404, "no queue has this question any more; go back to the queue")
     return question
@@ -163,7 +163,7 @@ def find_draft(visit: Visit, question: Question) -> Draft | None:
 
 def find_last_decision(visit: Visit, view: View) -> Decision | None:
     """Describes the decision that led to this page."""
-    question = visit.site.queue.read().by_key.get(visit.query.get("after", ""))
+    question = visit.site.read_queue().by_key.get(visit.query.get("after", ""))
     return describe_decision(visit, view, question) if question else None
 
 

@@ -11,12 +11,14 @@ from datetime import date
 from typing import NamedTuple
 
 from evals.records import digest
+from evals.storage.damage import report
 from evals.storage.documents.review_queues import (
     ReviewQuestion,
     list_queue_nights,
     locate_queue,
     read_review_queue,
 )
+from evals.storage.errors import DamagedFileError
 from evals.storage.lake import Lake
 from evals.storage.store import Entry
 
@@ -69,11 +71,21 @@ class QueueIndex:
         self.lock = threading.Lock()
         self.nights: dict[date, tuple[Entry, list[Question]]] = {}
         self.stamp: tuple[Entry, ...] = ()
-        self.queue = build_queue({})
+        self.asked = self.queue = build_queue({})
+        self.added: frozenset[str] = frozenset()
         self.selected: dict[Selection, Queue] = {}
 
+    def add(self, questions: Sequence[Question]) -> Queue:
+        """Returns the queue with questions that it does not have any more."""
+        with self.lock:
+            keys = frozenset(question.key for question in questions)
+            if keys != self.added:
+                self.queue = index_questions([*self.asked.questions, *questions])
+                self.added, self.selected = keys, {}
+            return self.queue
+
     def read(self) -> Queue:
-        """Returns the present queue."""
+        """Returns the present queue, as it was drawn."""
         with self.lock:
             entries = {
                 night: entry
@@ -86,16 +98,17 @@ class QueueIndex:
                     if night not in self.nights or self.nights[night][0] != entry:
                         self.nights[night] = entry, list_questions(self.lake, night)
                 self.nights = {night: self.nights[night] for night in entries}
-                self.queue = build_queue({n: rows for n, (_, rows) in self.nights.items()})
-                self.stamp, self.selected = stamp, {}
-            return self.queue
+                drawn = {night: rows for night, (_, rows) in self.nights.items()}
+                self.asked = self.queue = build_queue(drawn)
+                self.stamp, self.added, self.selected = stamp, frozenset(), {}
+            return self.asked
 
     def select(self, selection: Selection) -> Queue:
-        """Returns the part of the queue that a visitor chose."""
-        queue = self.read()
-        if selection == Selection():
-            return queue
+        """Returns the part of the queue that a visitor chose; `ReviewSite.read_queue` reads it."""
         with self.lock:
+            queue = self.queue
+            if selection == Selection():
+                return queue
             if selection not in self.selected:
                 if len(self.selected) >= 64:
                     self.selected.clear()
@@ -111,7 +124,11 @@ def make_key(trace_id: str, labels: str) -> str:
 
 def list_questions(lake: Lake, night: date) -> list[Question]:
     """Lists the questions of a night, each criterion of an application in one run."""
-    rows = read_review_queue(lake, night)
+    try:
+        rows = read_review_queue(lake, night)
+    except DamagedFileError as error:
+        report(str(error))
+        return []
     first: dict[tuple[str, str], int] = {}
     for row in rows:
         first.setdefault((row.app, row.dimension), len(first))

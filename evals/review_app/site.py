@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 
 from evals.review_app.gold_index import GoldIndex
 from evals.review_app.judge_verdicts import JudgeIndex
+from evals.review_app.judged_questions import JudgedQuestions
 from evals.review_app.leases import Leases
-from evals.review_app.queue_index import QueueIndex
+from evals.review_app.queue_index import Queue, QueueIndex
 from evals.review_app.sessions import Access, LoginLimiter
-from evals.review_app.verdict_index import VerdictIndex
+from evals.review_app.verdict_index import VerdictIndex, Verdicts
 from evals.specs import Catalog
 from evals.storage.lake import Lake
 
@@ -36,9 +37,20 @@ class ReviewSite:
         self.now, self.make_id = now, make_id
         self.limiter = LoginLimiter()
         self.queue = QueueIndex(lake)
-        self.verdicts = VerdictIndex(lake)
+        self.verdicts, self.judged = VerdictIndex(lake), JudgedQuestions(lake)
+        self.read_from: tuple[Queue, Verdicts] | None = None
         self.judges, self.gold, self.leases = JudgeIndex(lake), GoldIndex(lake), Leases()
         self.loaded, self.loaded_at = load_catalog(), now()
+
+    def read_queue(self) -> Queue:
+        """Reads the questions that were drawn, and those that were answered here before."""
+        asked, verdicts = self.queue.read(), self.verdicts.read()
+        before = self.read_from
+        if before is None or before[0] is not asked or before[1] is not verdicts:
+            gone = [row for about, row in verdicts.rows.items() if about not in asked.by_about]
+            self.queue.add(self.judged.build(self.catalog, gone))
+            self.read_from = asked, verdicts
+        return self.queue.queue
 
     @property
     def catalog(self) -> Catalog:

@@ -115,7 +115,7 @@ def undo_verdict(visit: Visit) -> Response:
         withdraw_label(site.lake, last.id, annotator, site.now())
     except RefusedVerdict as error:
         raise Refused(409, str(error)) from error
-    question = site.queue.read().by_key.get(make_key(last.subject_id, last.dimension))
+    question = site.read_queue().by_key.get(make_key(last.subject_id, last.dimension))
     if question is None:
         return redirect(view.link("/"))
     if find_draft(visit, question) is None:

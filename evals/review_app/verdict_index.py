@@ -9,10 +9,13 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from operator import is_
+from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 from evals.evaluators.label_verdicts import is_from_people
 from evals.records import Label
+from evals.storage.damage import report
+from evals.storage.errors import DamagedFileError
 from evals.storage.label_records import LABELS, list_batches, read_batch
 from evals.storage.label_rows import drop_superseded, parse_label
 from evals.storage.lake import Lake
@@ -32,6 +35,8 @@ class Verdicts(NamedTuple):
     given: Grouped
     by_annotator: Mapping[str, Sequence[Label]]
     """Those given one at a time that count, in the order in which they were given."""
+    rows: Mapping[About, VerdictRow]
+    """The last row of each question that was judged one at a time."""
     current: dict[About, list[Label]]
     """What `list_labels` returned before."""
 
@@ -55,7 +60,7 @@ class VerdictIndex:
         self.lock = threading.Lock()
         self.batches: tuple[FileState, ...] | None = None
         self.days: tuple[tuple[VerdictRow, ...], ...] = ()
-        self.verdicts = Verdicts({}, {}, {}, {})
+        self.verdicts = Verdicts({}, {}, {}, {}, {})
 
     def read(self) -> Verdicts:
         """Returns the present labels."""
@@ -65,15 +70,25 @@ class VerdictIndex:
             days = tuple(map(read_rows, list_verdict_files(self.lake)))
             imported = self.verdicts.imported
             if batches != self.batches:
-                imported = group_labels(
-                    label for path in paths for label in read_batch(path, parse_label)
-                )
+                imported = group_labels(label for path in paths for label in read_intact(path))
             elif len(days) == len(self.days) and all(map(is_, days, self.days)):
                 return self.verdicts
-            given = [row.label for rows in days for row in rows]
-            self.verdicts = Verdicts(imported, group_labels(given), group_by_annotator(given), {})
+            rows = [row for day in days for row in day]
+            given = [row.label for row in rows]
+            by_about = {(row.label.subject_id, row.label.dimension): row for row in rows}
+            by_annotator = group_by_annotator(given)
+            self.verdicts = Verdicts(imported, group_labels(given), by_annotator, by_about, {})
             self.batches, self.days = batches, days
             return self.verdicts
+
+
+def read_intact(path: Path) -> list[Label]:
+    """Reads a batch of labels; a damaged one is reported and left out."""
+    try:
+        return read_batch(path, parse_label)
+    except DamagedFileError as error:
+        report(str(error))
+        return []
 
 
 def group_labels(labels: Iterable[Label]) -> Grouped:

@@ -114,6 +114,7 @@ def open_view(visit: Visit, values: Mapping[str, str]) -> View:
     """Opens the part of the queue that a query or a form names."""
     selection = Selection(*(values.get(name, "") for name in Selection._fields))
     state = read_state(values.get("state", ""))
+    visit.site.read_queue()
     queue, verdicts = visit.site.queue.select(selection), visit.site.verdicts.read()
     annotator = visit.session.annotator if visit.session.may_write else ""
 

@@ -173,6 +173,33 @@ def test_a_new_queue_and_another_writer_are_seen_at_once(settings: Settings) -> 
     assert "1 of 2" in ann.read("/")
 
 
+def test_a_night_that_is_drawn_anew_keeps_what_was_judged(settings: Settings) -> None:
+    """Progress, the verdict, undo and adjudication go on where the queue has it no longer."""
+    ann, ben = visit(settings, "ann", "ben")
+    ann.judge(0, "fail", "blue")
+    ben.judge(0, "pass")
+    write_review_queue(settings.open_lake(), NIGHT, [ask("t-1")])
+    assert "1 of 2" in ann.read("/")
+    assert "blue" in ann.read(find_path(0))
+    assert "1 wait" in ann.read("/agreement")
+    assert ann.send("/undo", {}).headers["location"].startswith(find_path(0))
+    assert "1 of 2" in ben.read("/")
+
+
+def test_damaged_files_of_the_home_stop_nobody(settings: Settings) -> None:
+    """A queue, a batch of labels or a trace that cannot be read is a sentence at most."""
+    ann, _ = visit(settings, "ann", "ben")
+    (settings.home / "labels").mkdir(exist_ok=True)
+    (settings.home / "labels" / "bad.jsonl").write_text("{")
+    (settings.home / "review" / "2026-10-13.json").write_text("{")
+    assert "0 of 3" in ann.read("/")
+    for path in (settings.home / "traces").rglob("*.parquet"):
+        path.write_bytes(b"PAR1")
+    broken = ann.client.get(find_path(0))
+    assert broken.status_code == 503
+    assert "The home cannot be used" in broken.text
+
+
 def test_a_deleted_answer_is_a_sentence(settings: Settings, tmp_path: Path) -> None:
     """A trace that left its night, and a question that left the queue, lead on."""
     (ann,) = visit(settings, "ann")
