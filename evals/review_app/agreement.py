@@ -14,7 +14,7 @@ from evals.evaluators.gold import digest_answer
 from evals.labels.people_agreement import PeopleAgreement, Vote, count_pairs, pool_pairs
 from evals.labels.verdicts import RefusedVerdict, record_label
 from evals.records import Label, digest
-from evals.review_app.progress import compute_hourly
+from evals.review_app.progress import list_paces
 from evals.review_app.questions import Opinion, describe_label, describe_score, find_question
 from evals.review_app.queue_index import Question
 from evals.review_app.rendering import MenuEntry
@@ -35,25 +35,13 @@ class DimensionAgreement(NamedTuple):
     """By the names of two people."""
 
 
-class Pace(NamedTuple):
-    """How much a person judged, and how fast."""
-
-    annotator: str
-    verdicts: int
-    hourly: float | None
-    """Verdicts in an hour of work; None where no seconds were stored."""
-
-
 def show_agreement(visit: Visit) -> Response:
     """Shows how often people agree, by dimension and class, and what waits for a decision."""
     view = open_view(visit, {"state": "all"})
     rows = list(compare_dimensions(visit, view))
     disputed = list_disputed(visit, view)
     pairs = pool_pairs(row.whole.table for row in rows).table
-    paces = [
-        Pace(name, len(labels), compute_hourly(labels))
-        for name, labels in sorted(view.verdicts.by_annotator.items())
-    ]
+    paces = list_paces(one for own in view.verdicts.by_annotator.values() for one in own)
     return render(
         visit,
         "agreement.html",

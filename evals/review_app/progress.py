@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
+from evals.evaluators.label_verdicts import is_from_people
 from evals.records import Label
 
 RECENT = 50
@@ -51,3 +53,27 @@ def compute_hourly(labels: Iterable[Label]) -> float | None:
     """Computes verdicts in an hour of work, from the seconds of those that were timed."""
     seconds = [spent for one in labels if (spent := one.seconds_spent)]
     return 3600 * len(seconds) / sum(seconds) if seconds else None
+
+
+class Pace(NamedTuple):
+    """How much a person judged, and how fast."""
+
+    annotator: str
+    verdicts: int
+    hourly: float | None
+    """Verdicts in an hour of work; None where no seconds were stored."""
+
+    def describe(self) -> str:
+        """Describes it in a sentence."""
+        count = f"{self.verdicts:,} verdict{'s' if self.verdicts != 1 else ''}"
+        pace = f", about {self.hourly:,.0f} an hour of work" if self.hourly else ""
+        return f"{self.annotator}: {count}{pace}"
+
+
+def list_paces(labels: Iterable[Label]) -> list[Pace]:
+    """Lists the people whose verdicts were timed, by name."""
+    by_annotator: dict[str, list[Label]] = {}
+    for label in labels:
+        if label.seconds_spent and is_from_people(label):
+            by_annotator.setdefault(label.annotator, []).append(label)
+    return [Pace(name, len(own), compute_hourly(own)) for name, own in sorted(by_annotator.items())]

@@ -50,6 +50,7 @@ def show_labels(settings: Settings, *, as_json: bool) -> None:
     from evals.labels.stored_checks import check_subjects
     from evals.labels.stored_labels import read_stored_labels
     from evals.reports.label_counts import count_by_app
+    from evals.review_app.progress import list_paces
     from evals.storage.label_records import read_labels
 
     lake = open_existing(settings)
@@ -58,13 +59,16 @@ def show_labels(settings: Settings, *, as_json: bool) -> None:
     waiting = len(read_stored_labels(lake).waiting)
     if as_json:
         apps = [{"app": row.app, **asdict(row.counts)} for row in rows]
-        terminal.print_json({"apps": apps, "waiting": waiting})
+        people = [one._asdict() for one in list_paces(read_labels(lake))]
+        terminal.print_json({"apps": apps, "waiting": waiting, "people": people})
         return
     for row in rows:
         terminal.print_line(describe_counts(row))
     if waiting:
         which = "their trace; `andon doctor` names them" if waiting > 1 else ONE_WAITS
         terminal.print_line(f"{waiting:,} waiting for {which}")
+    for one in list_paces(read_labels(lake)):
+        terminal.print_line(one.describe())
     for finding in check_subjects(catalog, read_labels(lake)):
         terminal.print_line(f"{finding.about}: {finding.words}")
     if not rows and not waiting:

@@ -9,7 +9,7 @@ import pytest
 
 from evals.evaluators.gold import digest_answer
 from evals.records import digest
-from evals.review_app.progress import describe_duration, describe_progress
+from evals.review_app.progress import describe_duration, describe_progress, list_paces
 from evals.storage.documents.review_drafts import drop_drafts, read_drafts
 from evals.storage.documents.review_queues import write_review_queue
 from evals.storage.lake import Lake
@@ -239,6 +239,17 @@ def test_texts_of_traces_are_text(tmp_path: Path) -> None:
     for path in (find_path(0), "/", f"/?after={find_path(0).rpartition('/')[2]}"):
         assert "<script>alert" not in ann.read(path)
     assert html.escape(attack, quote=False)[2:] in ann.read(find_path(0))
+
+
+def test_the_pace_is_of_the_seconds_that_were_stored(settings: Settings) -> None:
+    """40 verdicts of 30 seconds are 120 an hour, on the page and in `andon labels`."""
+    (ann,) = visit(settings, "ann")
+    ann.judge(0, "pass", seconds="20")
+    ann.judge(1, "pass", seconds="40")
+    ann.judge(2, "pass", seconds="no number")
+    assert "about 120 an hour of work" in ann.read("/")
+    (pace,) = list_paces(list_labels(settings))
+    assert pace.describe() == "ann: 2 verdicts, about 120 an hour of work"
 
 
 @pytest.mark.parametrize(
