@@ -1,77 +1,22 @@
-"""Builds review queues, and proposes thresholds for judges from people's labels.
+"""Proposes thresholds for judges from people's labels.
 
-Reads and writes the lake; `review_queue` and `alignment` decide, and a person promotes.
+Reads and writes the lake; `alignment` decides, and a person promotes. Queues are `night_queue`'s.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
 from datetime import date
-from typing import Any
 
-from evals.evaluators.registry import find_declared_type
-from evals.labels import alignment, review_queue
+from evals.labels import alignment
 from evals.labels.mapped_labels import map_labels
 from evals.records import Score
 from evals.specs import Catalog, Judge
 from evals.storage import night_state
 from evals.storage.documents.candidates import Candidate, MeasuredCandidate, write_candidate
-from evals.storage.documents.review_queues import (
-    ReviewQuestion,
-    read_review_queue,
-    write_review_queue,
-)
-from evals.storage.label_records import read_gold_values, read_labels
+from evals.storage.label_records import read_labels
 from evals.storage.lake import Lake
 from evals.storage.marts import list_locked_files
-
-
-def build_night_queue(lake: Lake, catalog: Catalog, night: date) -> list[ReviewQuestion]:
-    """Builds and stores a night's review queue over all its applications."""
-    labels = read_labels(lake)
-    failed: dict[str, list[Score]] = defaultdict(list)
-    for file in list_locked_files(lake, "scores", [night]):
-        for score in lake.stream_file("scores", file, ("verdict", ["fail"])):
-            failed[score.app].append(score)
-    ids: dict[str, list[str]] = defaultdict(list)
-    for rows in lake.stream_batches("traces", night, ("trace_id", "app")):
-        for row in rows:
-            ids[row["app"]].append(row["trace_id"])
-    gold = read_gold_values(lake)
-    labelled = "trace_id", {label.subject_id for label in labels}
-    judged = review_queue.find_judged(labels, gold, lake.stream_night("traces", night, labelled))
-    queued: list[ReviewQuestion] = []
-    for app in sorted(set(ids) - set(catalog.broken)):
-        dimensions = list_review_dimensions(catalog, app)
-        size = catalog.app(app).review_queue
-        queued += review_queue.build_queue(app, ids[app], failed[app], judged, dimensions, size)
-    write_review_queue(lake, night, queued)
-    return queued
-
-
-def list_review_dimensions(catalog: Catalog, app: str) -> dict[str, tuple[str, str]]:
-    """Returns the label name and question of each dimension that people judge.
-
-    Those with a judge or recorded scores; all dimensions where there is none.
-    """
-    suite = catalog.suites.get(catalog.app(app).suite or "")
-    dimensions = suite.dimensions if suite else ()
-    judged = [
-        d
-        for d in dimensions
-        if d.recorded or (d.check and find_declared_type(d.check).needs_alignment)
-    ]
-    return {d.dimension: (d.labels_name, d.question) for d in judged or dimensions}
-
-
-def build_sheet(lake: Lake, night: date, app: str | None) -> list[dict[str, Any]]:
-    """Returns a night's queue as rows to fill in."""
-    questions = [one for one in read_review_queue(lake, night) if app in (None, one.app)]
-    wanted = "trace_id", {one.trace_id for one in questions}
-    return review_queue.build_sheet(
-        questions, {t.trace_id: t for t in lake.stream_night("traces", night, wanted)}
-    )
 
 
 def propose_candidates(lake: Lake, catalog: Catalog) -> list[Candidate]:

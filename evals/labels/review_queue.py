@@ -1,124 +1,181 @@
 """The review queue of a night: traces for people to judge, with their sampling probabilities.
 
-Pure; `label_files` imports the labels, and `alignment` compares judges with them.
+Pure; `queue_reasons` finds why an answer is worth reading, `label_files` imports the labels, and
+`alignment` compares judges with them.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from evals.evaluators.gold import digest_answer, is_about
 from evals.evaluators.label_verdicts import is_from_people
-from evals.records import GoldValue, Label, Score, Trace, digest
+from evals.labels.queue_reasons import Signal
+from evals.records import GoldValue, Label, Trace, digest
+from evals.specs.review import ReviewQueue
 from evals.storage.documents.review_queues import ReviewQuestion
 from evals.worklist.sampling import compute_place
+
+RANDOM = "random"
+"""The stratum of answers that are read for no other reason."""
+ANCHOR = "anchor"
+"""The stratum of answers that a judge was asked about again, and that nobody has labelled."""
+WORDS = {
+    "failed": "failed by {}",
+    "uncertain": "{} is uncertain",
+    "disagree": "judges disagree on {}",
+    "guard": "guard fired: {}",
+    "outlier": "unusual {}",
+    "topic": "new topic",
+    "complaint": "the user complained",
+    "incident": "open incident: {}",
+}
+
+
+class ReviewDimension(NamedTuple):
+    """A dimension that people judge."""
+
+    labels: str
+    """The dimension name its labels use."""
+    question: str
+    is_of_sessions: bool = False
+    """Whether it evaluates sessions, which a session's last turn is shown for."""
+
+
+class Drawn(NamedTuple):
+    """A trace of a queue."""
+
+    trace_id: str
+    probability: float
+    signals: Sequence[Signal]
+    """Its reasons, the strongest first."""
 
 
 def find_judged(
     labels: Iterable[Label], gold_values: Iterable[GoldValue], traces: Iterable[Trace]
-) -> set[tuple[str, str]]:
-    """Finds traces and dimensions with gold, or with a label of the present answer."""
+) -> Counter[tuple[str, str]]:
+    """Counts who judged the present answer of a trace on a dimension; gold is everybody's word."""
     traces_by_id = {trace.trace_id: trace for trace in traces}
-    judged = {
-        (label.subject_id, label.dimension)
+    people = {
+        (label.subject_id, label.dimension, label.annotator)
         for label in labels
         if is_from_people(label)
         and label.subject_id in traces_by_id
         and is_about(label, traces_by_id[label.subject_id])
     }
-    return judged | {(one.subject_id, one.dimension) for one in gold_values}
+    judged = Counter((trace_id, dimension) for trace_id, dimension, _ in people)
+    judged.update({(one.subject_id, one.dimension): 1_000_000 for one in gold_values})
+    return judged
 
 
 def build_queue(
     app: str,
     traces: Iterable[str],
-    failed: Iterable[Score],
-    judged: Collection[tuple[str, str]],
-    dimensions: Mapping[str, tuple[str, str]],
-    size: int,
+    signals: Iterable[Signal],
+    judged: Mapping[tuple[str, str], int],
+    dimensions: Mapping[str, ReviewDimension],
+    spec: ReviewQueue,
+    last_turns: Collection[str] = (),
 ) -> list[ReviewQuestion]:
-    """Builds a queue: half a random sample, half failed answers, without labelled ones.
+    """Builds a queue: the traces that are drawn, on each dimension that still lacks a person.
+
+    Labelled traces take part in the draw, so that a queue that is built again has the same traces.
 
     Args:
         app: the application.
         traces: the ids of its traces.
-        failed: its failing scores.
-        judged: what is judged already; see `find_judged`.
-        dimensions: the labels' name and the question of each dimension people judge.
-        size: the most traces to ask about.
+        signals: why some are worth reading.
+        judged: how many people judged a trace on a dimension; see `find_judged`.
+        dimensions: what people judge.
+        spec: how many answers, and of which.
+        last_turns: the traces that stand for a session.
     """
-    half = size // 2
-    traces, failures = list(traces), rank_failures(failed, dimensions)
-    sampled = list(sample_questions(app, traces, dimensions, half))
-    queued = [one for one in sampled if (one.trace_id, one.labels) not in judged]
-    asked = {(one.trace_id, one.labels) for one in sampled}
-    room = size - half
-    for score in failures:
-        name, question = dimensions[score.dimension]
-        about = (score.trace_id, name)
-        if room and about not in asked and about not in judged:
-            asked.add(about)
-            words = f"failed by {score.evaluator}"
-            queued.append(
-                ReviewQuestion(score.trace_id, app, score.dimension, name, question, words, None)
-            )
-            room -= 1
-    chances = compute_chances(failures, {(one.trace_id, one.dimension) for one in queued})
+    if not dimensions:
+        return []
+    every = list(dict.fromkeys(traces))
+    queued: list[ReviewQuestion] = []
+    for drawn in draw_traces(every, signals, spec):
+        people = 2 if compute_place(drawn.trace_id, "double") < spec.double else 1
+        for name, dimension in dimensions.items():
+            is_asked = not dimension.is_of_sessions or drawn.trace_id in last_turns
+            if is_asked and judged.get((drawn.trace_id, dimension.labels), 0) < people:
+                queued.append(build_question(app, name, dimension, drawn, people))
+    return queued
+
+
+def build_question(
+    app: str, name: str, dimension: ReviewDimension, drawn: Drawn, people: int
+) -> ReviewQuestion:
+    """Builds the question about a trace on a dimension."""
+    first = drawn.signals[0] if drawn.signals else None
+    return ReviewQuestion(
+        drawn.trace_id,
+        app,
+        name,
+        dimension.labels,
+        dimension.question,
+        WORDS[first.reason].format(first.about) if first else "random sample",
+        drawn.probability,
+        reasons=tuple(dict.fromkeys(one.name for one in drawn.signals)),
+        stratum=first.reason if first else RANDOM,
+        rubric_version=digest(dimension.question),
+        people=people,
+    )
+
+
+def draw_traces(traces: Sequence[str], signals: Iterable[Signal], spec: ReviewQueue) -> list[Drawn]:
+    """Draws the traces to read, and computes the chance that each had.
+
+    Priority sampling (Duffield, Lund and Thorup, "Priority sampling for estimation of arbitrary
+    subset sums", Journal of the ACM 54(6), 2007): a trace of weight w and place u in [0, 1) has the
+    priority w / u. Of n traces the `size` with the highest are drawn, and with t, the highest of
+    the others, each was drawn with the chance min(1, w t), t as u / w. Sums weighted by 1 / chance
+    are unbiased for every subset, and their errors are uncorrelated. The size is exact, and a trace
+    whose weight rises stays drawn.
+
+    Every trace has the weight 1, which gives a uniform floor of the share `floor`; the rest of the
+    weight is shared by the reasons, and within a reason by its traces.
+    """
+    weights, reasons = weigh_traces(traces, signals, spec)
+    ranked = sorted(
+        ((max(compute_place(name, "review"), 1e-12) / weights[name]), name) for name in traces
+    )
+    beyond = ranked[spec.size][0] if len(ranked) > spec.size else None
     return [
-        one._replace(probability=chances.get((one.trace_id, one.dimension), one.probability))
-        for one in queued
+        Drawn(
+            name,
+            1.0 if beyond is None else max(1e-6, min(1.0, round(weights[name] * beyond, 6))),
+            reasons.get(name, ()),
+        )
+        for _, name in ranked[: spec.size]
     ]
 
 
-def compute_chances(
-    failures: Iterable[Score], queued: Collection[tuple[str, str]]
-) -> dict[tuple[str, str], float]:
-    """Computes the chance of each failed answer of a queue to be in it, by trace and dimension.
-
-    Failed answers are asked about in the order of the random sample, so those of a dimension that
-    are asked are a random sample of all its failed ones, whichever half of the queue asked them.
-
-    Args:
-        failures: in that order.
-        queued: the traces and dimensions of the queue's questions.
-    """
-    order: dict[str, dict[str, None]] = defaultdict(dict)
-    for score in failures:
-        order[score.dimension][score.trace_id] = None
-    chances: dict[tuple[str, str], float] = {}
-    for dimension, ids in order.items():
-        asked = [i for i, trace_id in enumerate(ids, 1) if (trace_id, dimension) in queued]
-        share = round(asked[-1] / len(ids), 6) if asked else None
-        chances |= {(trace_id, dimension): share for trace_id in ids if share}
-    return chances
-
-
-def sample_questions(
-    app: str, traces: Iterable[str], dimensions: Mapping[str, tuple[str, str]], size: int
-) -> Iterator[ReviewQuestion]:
-    """Yields the questions about a random sample of traces, with each one's inclusion chance."""
-    ranked = sorted(traces, key=lambda trace_id: (compute_place(trace_id, "review"), trace_id))
-    chance = round(min(1.0, size / len(ranked)), 6) if ranked else None
-    for dimension, (name, question) in dimensions.items():
-        for trace_id in ranked[:size]:
-            about = (trace_id, app, dimension, name, question)
-            yield ReviewQuestion(*about, "random sample", chance)
-
-
-def rank_failures(
-    failed: Iterable[Score], dimensions: Mapping[str, tuple[str, str]]
-) -> list[Score]:
-    """Returns the failing scores of some dimensions in a random order that stays the same."""
-    return sorted(
-        (score for score in failed if score.dimension in dimensions),
-        key=lambda score: (
-            compute_place(score.trace_id, "review"),
-            score.trace_id,
-            score.dimension,
-        ),
-    )
+def weigh_traces(
+    traces: Sequence[str], signals: Iterable[Signal], spec: ReviewQueue
+) -> tuple[dict[str, float], dict[str, list[Signal]]]:
+    """Returns each trace's weight, and the reasons of those that have one, the strongest first."""
+    weights = dict.fromkeys(traces, 1.0)
+    groups: dict[str, dict[str, Signal]] = defaultdict(dict)
+    for one in signals:
+        if one.trace_id in weights and spec.get_share(one.reason):
+            groups[one.name][one.trace_id] = one
+    total = sum(spec.get_share(next(iter(own.values())).reason) for own in groups.values())
+    rest = len(traces) * (1 - spec.floor) / spec.floor
+    reasons: dict[str, list[tuple[float, Signal]]] = defaultdict(list)
+    for own in groups.values():
+        share = spec.get_share(next(iter(own.values())).reason)
+        weight = rest * share / total / len(own)
+        for name, signal in own.items():
+            weights[name] += weight
+            reasons[name].append((weight, signal))
+    ordered = {
+        name: [signal for _, signal in sorted(own, key=lambda one: (-one[0], one[1]))]
+        for name, own in reasons.items()
+    }
+    return weights, ordered
 
 
 def build_sheet(
@@ -139,7 +196,7 @@ def build_sheet(
                 "context": trace.context,
                 "output": trace.output,
                 "answer": digest_answer(trace),
-                "rubric_version": digest(one.question),
+                "rubric_version": one.rubric_version or digest(one.question),
                 "verdict": "",
                 "annotator": "",
                 "annotator_kind": "human",

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from evals.ingest.sessions import record_carried
-from evals.labels.realign import build_night_queue
+from evals.labels.night_queue import build_night_queue
 from evals.repair import inbox_record, label_record, night_record
 from evals.specs import Catalog
 from evals.storage import marts, night_state

@@ -6,12 +6,13 @@ The questions about its quality are in its suite; how its rows are read, in `map
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
 from evals.specs.call_limits import Budget
 from evals.specs.digests import AppDigest
+from evals.specs.review import ReviewQueue
 from evals.specs.spec import NAME, Name, Spec
 
 
@@ -127,7 +128,11 @@ class App(Spec):
         description="how long after its end a night may still get rows: until then it is "
         "provisional and pages nobody (`90m`, `6h`, `2d`)",
     )
-    review_queue: int = Field(default=20, ge=0, description="answers a person is asked to read")
+    review_queue: Annotated[int, Field(ge=0)] | ReviewQueue = Field(
+        default=20,
+        description="answers a night that a person is asked to read: their number, or its `size`, "
+        "`floor`, `shares` and `double`",
+    )
     template: str | None = Field(
         default=None,
         pattern=TEMPLATE,
@@ -153,6 +158,12 @@ class App(Spec):
         default=("email", "card", "iban", "ssn", "phone"),
         description="kinds of personal data redacted at ingest; secrets always are",
     )
+
+    @property
+    def queue(self) -> ReviewQueue:
+        """What people are asked to read."""
+        size = self.review_queue
+        return size if isinstance(size, ReviewQueue) else ReviewQueue(size=size)
 
     def expects_traces(self, night: date) -> bool:
         """Whether a night without traces of this application is missing."""

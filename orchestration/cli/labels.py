@@ -106,11 +106,11 @@ def labels_export(settings: Settings, only: date, app: str | None, out: IO[str])
     Example:
       andon labels export --date 2026-10-14 -o queue.jsonl
     """
-    from evals.labels import realign
+    from evals.labels import night_queue
 
     lake = open_existing(settings)
     check_app(settings, lake, app)
-    for row in realign.build_sheet(lake, only, app):
+    for row in night_queue.build_sheet(lake, only, app):
         out.write(terminal.to_json(row) + "\n")
 
 

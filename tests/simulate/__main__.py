@@ -6,7 +6,8 @@ import argparse
 import json
 from dataclasses import asdict, replace
 
-from tests.simulate import intervals, judges, promises
+from evals.specs.review import ReviewQueue
+from tests.simulate import intervals, judges, promises, queues
 from tests.simulate.baselines import BlessedWorld, measure_slips
 from tests.simulate.bridges import JudgeWorld, Side
 from tests.simulate.bridges import measure_reports as measure_judge_reports
@@ -14,7 +15,7 @@ from tests.simulate.causes import CauseWorld, measure_reports
 from tests.simulate.slices import SliceWorld, measure_world
 from tests.simulate.worlds import Change, World
 
-PARTS = ("alarms", "baselines", "bridges", "causes", "judges", "slices")
+PARTS = ("alarms", "baselines", "bridges", "causes", "judges", "queues", "slices")
 QUIET = 0.03
 """The sd of a night's shock that is .01 at a rate of .12."""
 NULL: dict[str, tuple[World, int]] = {
@@ -139,6 +140,16 @@ def print_intervals(seed: int, samples: int) -> None:
         print_figure(about="budget stop", asked=asked, true=intervals.TRUE, **stopped._asdict())
 
 
+def print_queues(seed: int, samples: int) -> None:
+    """Prints what estimates from a queue show of a night's failure rate."""
+    for size, floor in ((200, 0.5), (200, 0.2), (60, 0.5)):
+        spec = ReviewQueue(size=size, floor=floor)
+        for name, figures in queues.show_queue(spec, seed, samples)._asdict().items():
+            print_figure(
+                about="a queue's labels", size=size, floor=floor, by=name, **figures._asdict()
+            )
+
+
 def print_judges(seed: int, samples: int) -> None:
     """Prints what labels of the review queue show of a judge, and when it decides."""
     good = judges.Judge(0.95, 0.95, traces=2000, queue=200)
@@ -172,6 +183,8 @@ def main() -> None:
         print_bridges(given.seed, max(1, given.boards // 10))
     if given.only in (None, "judges"):
         print_judges(given.seed, given.boards)
+    if given.only in (None, "queues"):
+        print_queues(given.seed, given.boards)
     if given.only in (None, "alarms"):
         print_alarms(given.seed, given.boards)
 

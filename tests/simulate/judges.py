@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.labels.alignment import choose_split
-from evals.labels.review_queue import build_queue
-from evals.records import Score
+from evals.labels.queue_reasons import Signal
+from evals.labels.review_queue import ReviewDimension, build_queue
 from evals.reports.decide.judge_labels import LOOKS, JudgeLabels
 from evals.reports.decide.rows import Labelled
+from evals.specs.review import ReviewQueue
 from evals.statistics import Proportion
 
 NIGHT = date(2026, 10, 1)
-DIMENSIONS = {"right": ("right", "Is it right?")}
-JUDGE = ("desk", "right", "judge", "v1", "judge", "scored", "fail", None, "", None)
+DIMENSIONS = {"right": ReviewDimension("right", "Is it right?")}
 CELLS = {(True, True): "tp", (True, False): "fn", (False, True): "fp", (False, False): "tn"}
 """By what people and the judge decided; pass is true."""
 
@@ -50,11 +50,11 @@ def label_night(judge: Judge, rng: np.random.Generator, night: date) -> Labelled
     """Labels a night's queue, and sums the labels as the mart `fct_agreement` does."""
     people, passed = judge.draw_night(rng)
     ids = [f"{night}-{i}" for i in range(judge.traces)]
-    failures = [Score(ids[i], night, *JUDGE) for i in np.flatnonzero(~passed)]
+    failures = [Signal(ids[i], "failed", "judge") for i in np.flatnonzero(~passed)]
     sums = dict.fromkeys(Labelled._fields[3:7], 0) | dict.fromkeys(
         (name for name in Labelled._fields if name.startswith(("test_", "sampled_", "locked_"))), 0
     )
-    for one in build_queue("desk", ids, failures, [], DIMENSIONS, judge.queue):
+    for one in build_queue("desk", ids, failures, {}, DIMENSIONS, ReviewQueue(size=judge.queue)):
         i, split = int(one.trace_id.rpartition("-")[2]), choose_split(one.trace_id)
         cell, weight = CELLS[bool(people[i]), bool(passed[i])], 1 / (one.probability or 1)
         verdict = "pass" if passed[i] else "fail"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulate import bridges, intervals, judges, promises
+from evals.specs.review import ReviewQueue
+from tests.simulate import bridges, intervals, judges, promises, queues
 from tests.simulate.causes import CauseWorld, measure_reports
 from tests.simulate.slices import SliceWorld, measure_world
 from tests.simulate.worlds import Change, World
@@ -59,6 +60,16 @@ def test_labels_of_a_queue_show_the_judge_and_the_rate() -> None:
     assert shown.tpr_covered >= 0.88
     assert min(shown.rate_covered, shown.moved_covered) >= 0.93
     assert shown.rate_width <= 0.085
+
+
+def test_labels_of_a_queue_with_every_reason_show_the_true_rate() -> None:
+    """Weighted by their chance they are unbiased and their intervals cover; plain ones are not."""
+    shown = queues.show_queue(ReviewQueue(size=200), seed=3, nights=100)
+    for figures in (shown.corrected, shown.weighted):
+        assert abs(figures.bias) <= 3 * figures.spread / 10
+        assert figures.covered >= 0.9
+    assert shown.plain.bias >= 0.05
+    assert shown.plain.covered <= 0.2
 
 
 def test_weak_judges_are_rarely_aligned_and_good_ones_are() -> None:

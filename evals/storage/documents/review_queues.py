@@ -21,9 +21,15 @@ class ReviewQuestion(NamedTuple):
     """The dimension name its labels use."""
     question: str
     reason: str
-    """`random sample`, or which evaluator failed it."""
+    """Why it is asked, in words; `random sample`: for no other reason."""
     probability: float | None
-    """The probability that a trace is in the queue; null in an older queue for failed answers."""
+    """The probability that a trace is in the queue; null: it was not drawn, as an anchor."""
+    reasons: tuple[str, ...] = ()
+    """Every reason, the strongest first, such as `guard` or `outlier: latency`."""
+    stratum: str = ""
+    """The kind of the strongest reason, or `random`; empty in an older queue."""
+    rubric_version: str = ""
+    """Digest of the question's wording; empty in an older queue."""
     people: int = 1
     """How many people are to judge it."""
 
@@ -40,7 +46,7 @@ def read_review_queue(lake: Lake, night: date) -> list[ReviewQuestion]:
 
 def parse_questions(rows: list[dict[str, Any]]) -> list[ReviewQuestion]:
     """Returns the document as records."""
-    return [ReviewQuestion(**row) for row in rows]
+    return [ReviewQuestion(**row)._replace(reasons=tuple(row.get("reasons", ()))) for row in rows]
 
 
 def write_review_queue(lake: Lake, night: date, questions: Iterable[ReviewQuestion]) -> None:

@@ -20,6 +20,7 @@ from evals.records import Label, Trace
 from evals.reports.label_counts import count_labels
 from evals.reports.row_counts import LabelCounts
 from evals.specs import Catalog, Evaluator, load_catalog
+from evals.specs.review import ReviewQueue
 from evals.storage.documents import label_batches
 from evals.storage.label_records import read_gold_values, read_labels, write_labels
 from evals.storage.lake import Lake
@@ -27,6 +28,7 @@ from evals.storage.lake import Lake
 NIGHT = date(2026, 10, 1)
 NOW = datetime(2026, 10, 20, 5, tzinfo=UTC)
 TRACE = Trace("t1", datetime(2026, 10, 1, 9, tzinfo=UTC), "desk", "It is red.", "Which colour?")
+RIGHT = {"right": review_queue.ReviewDimension("right", "Is it right?")}
 CORRECTED = dataclasses.replace(TRACE, output="It is blue.")
 
 
@@ -152,9 +154,7 @@ def test_a_label_keeps_what_is_known_of_its_making(lake: Lake, tmp_path: Path) -
 
 def test_a_queue_that_comes_back_keeps_the_chance_of_each_trace(lake: Lake, tmp_path: Path) -> None:
     """The label has the trace's sampling probability and the question's version."""
-    (queued,) = review_queue.build_queue(
-        "chat", ["t1"], [], [], {"right": ("right", "Is it right?")}, 2
-    )
+    (queued,) = review_queue.build_queue("chat", ["t1"], [], {}, RIGHT, ReviewQueue(double=0))
     (row,) = review_queue.build_sheet([queued], {"t1": TRACE})
     label = import_label(lake, tmp_path, **{**row, "verdict": "fail", "annotator": "ann"})
     assert label.sampling_probability == queued.probability == 1.0
@@ -194,9 +194,7 @@ def test_a_wrong_value_refuses_its_row_with_file_line_and_key(
 
 def test_a_sheet_says_which_answer_is_judged(lake: Lake, tmp_path: Path) -> None:
     """A filled-in sheet is about the answer it showed, even if the trace was corrected since."""
-    (queued,) = review_queue.build_queue(
-        "chat", ["t1"], [], [], {"right": ("right", "Is it right?")}, 2
-    )
+    (queued,) = review_queue.build_queue("chat", ["t1"], [], {}, RIGHT, ReviewQueue(double=0))
     (row,) = review_queue.build_sheet([queued], {"t1": TRACE})
     lake.write("staged", NIGHT, [CORRECTED])
     assert import_label(lake, tmp_path, answer=row["answer"]).answer == digest_answer(TRACE)
@@ -205,10 +203,10 @@ def test_a_sheet_says_which_answer_is_judged(lake: Lake, tmp_path: Path) -> None
 def test_a_corrected_answer_is_asked_about_again(lake: Lake, tmp_path: Path) -> None:
     """A label of a replaced answer does not keep the new answer out of the queue."""
     labels = [import_label(lake, tmp_path)]
-    dimensions = {"right": ("right", "Is it right?")}
+    spec = ReviewQueue(double=0)
     before, after = (review_queue.find_judged(labels, [], [trace]) for trace in (TRACE, CORRECTED))
-    assert not review_queue.build_queue("chat", ["t1"], [], before, dimensions, 2)
-    assert len(review_queue.build_queue("chat", ["t1"], [], after, dimensions, 2)) == 1
+    assert not review_queue.build_queue("chat", ["t1"], [], before, RIGHT, spec)
+    assert len(review_queue.build_queue("chat", ["t1"], [], after, RIGHT, spec)) == 1
 
 
 TONE = "dimension: tone, labels: right, recorded: true, map: {good: pass, bad: fail, unsure: skip}"
