@@ -33,10 +33,12 @@ HEAVY = (
     *("openai.resources.models", "httpcore2", "uvloop"),
 )
 APART = ("evals.experiments.demo_recording", "evals.models.embedded")
+KINDS = ("email", "phone", "card", "iban", "ssn", "ip")
+"""Of personal data, each with a recognizer that is loaded once a process."""
 
 
 def load_modules() -> None:
-    """Imports everything, and builds what Great Expectations builds once a process."""
+    """Imports everything, and builds what a process builds once."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in HEAVY:
@@ -46,6 +48,11 @@ def load_modules() -> None:
             if not module.name.startswith(APART):
                 importlib.import_module(module.name)
         importlib.import_module("evals.validation.expectations").build_batch_definition()
+        for kind in KINDS:
+            importlib.import_module("evals.privacy.detectors.personal").load_recognizer(kind)
+        templates = importlib.import_module("evals.reports.pages.environment").load_environment()
+        for template in templates.list_templates():
+            templates.get_template(template)
     assert threading.active_count() == 1, "a process with threads cannot be forked"
     gc.collect()
     gc.freeze()
