@@ -16,15 +16,14 @@ from xdist.scheduler import LoadFileScheduling
 
 TESTS = Path(__file__).parent
 SECONDS = {
-    "system/test_kill.py": 63,
+    "system/test_kill.py": 48,
     "system/test_stop.py": 62,
     "system/test_one_pipeline.py": 50,
-    "system/test_broken_application.py": 49,
+    "system/test_broken_application.py": 35,
     "system/test_command_line.py": 45,
-    "system/test_nights.py": 44,
+    "system/test_nights.py": 75,
     "evals/traces/test_hostile_tables.py": 40,
     "dbt_project/test_marts.py": 40,
-    "system/test_backfill.py": 40,
     "orchestration/test_definitions.py": 40,
     "system/test_own_evaluator.py": 28,
     "system/test_redated_nights.py": 27,
@@ -36,7 +35,10 @@ SECONDS = {
     "orchestration/web/test_serve.py": 20,
 }
 """Seconds of processor time of the slowest files, roughly."""
-SAME_SET_UP = {"tests/system/test_backfill.py": "tests/system/test_nights.py"}
+SAME_SET_UP = dict.fromkeys(
+    ("tests/system/test_backfill.py", "tests/system/test_evaluator_commands.py"),
+    "tests/system/test_nights.py",
+)
 """Files that run where another one does, since they share its fixture of the session."""
 SECONDS_OF_A_SLOW_TEST, SECONDS_OF_A_TEST = 8.0, 0.1
 

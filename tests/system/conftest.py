@@ -1,4 +1,4 @@
-"""Fixtures: one judge server a worker, and one undisturbed fortnight that tests copy."""
+"""Fixtures: one judge server a worker, and eight undisturbed nights that tests copy."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.system.judges import Judge, serve_judge
 from tests.system.teams import Team, kill_started
 
 
-class Fortnight(NamedTuple):
-    """A run over fourteen nights that nothing disturbed."""
+class EightNights(NamedTuple):
+    """A run over eight nights that nothing disturbed."""
 
     team: Team
     summary: dict[str, Any]
@@ -45,19 +45,19 @@ def judge(judge_of_worker: Judge) -> Judge:
 
 
 @pytest.fixture(scope="session")
-def fortnight(judge_of_worker: Judge, tmp_path_factory: pytest.TempPathFactory) -> Fortnight:
-    """Fourteen nights in one run; the help desk's seventh has too many bad rows."""
-    team = create_team(tmp_path_factory.mktemp("fortnight"), judge_of_worker)
+def eight_nights(judge_of_worker: Judge, tmp_path_factory: pytest.TempPathFactory) -> EightNights:
+    """Eight nights in one run; the help desk's seventh has too many bad rows."""
+    team = create_team(tmp_path_factory.mktemp("eight_nights"), judge_of_worker)
     for night in NIGHTS:
         rows = build_night(night)
         team.export(f"{night}.jsonl", spoil_rows(rows) if night == BAD else rows)
     before = judge_of_worker.count_calls()
     summary = team.run_nightly()
-    return Fortnight(team, summary, judge_of_worker.list_calls(before))
+    return EightNights(team, summary, judge_of_worker.list_calls(before))
 
 
 @pytest.fixture
-def copied(fortnight: Fortnight, tmp_path: Path) -> Callable[[], Team]:
-    """Copies of the fortnight, each with its own home, catalog and inbox."""
+def copied(eight_nights: EightNights, tmp_path: Path) -> Callable[[], Team]:
+    """Copies of the eight nights, each with its own home, catalog and inbox."""
     number = iter(range(100))
-    return lambda: fortnight.team.copy_to(tmp_path / f"copy{next(number)}")
+    return lambda: eight_nights.team.copy_to(tmp_path / f"copy{next(number)}")

@@ -14,7 +14,7 @@ from tests.system.judges import Judge
 from tests.system.teams import Team
 
 FIRST = date(2026, 3, 1)
-NIGHTS = [FIRST + timedelta(days=n) for n in range(14)]
+NIGHTS = [FIRST + timedelta(days=n) for n in range(8)]
 BAD = NIGHTS[6]
 CONCURRENCY = 3
 SHARED = "Where is my parcel?"

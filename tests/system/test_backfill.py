@@ -82,28 +82,29 @@ def test_a_backfill_pays_what_the_plan_predicts_and_changes_only_its_nights(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pair", [NIGHTS[2:4], [NIGHTS[2], NIGHTS[2]]], ids=["nights", "night"])
-def test_backfills_side_by_side_do_not_collide(
-    pair: list[date], copied: Callable[[], Team], judge: Judge
-) -> None:
-    """Both end well, and no content is asked twice, not even one that both nights have."""
+def test_backfills_side_by_side_do_not_collide(copied: Callable[[], Team], judge: Judge) -> None:
+    """Two of one night and one of the next end well, and ask no content twice.
+
+    Not even one that both nights have.
+    """
+    nights = [NIGHTS[2], NIGHTS[2], NIGHTS[3]]
     team, before = copied(), judge.count_calls()
     reports_before = team.read_reports()
     team.edit("judges/polite.yaml", system=OTHER)
     judge.request("/pace", {"latency_s": 0.5})
-    both = [
-        team.start("backfill", "--evaluator", "polite", "--date", str(n), "--json") for n in pair
+    started = [
+        team.start("backfill", "--evaluator", "polite", "--date", str(n), "--json") for n in nights
     ]
-    summaries = [wait_for_json(process) for process in both]
+    summaries = [wait_for_json(process) for process in started]
     calls, reports_after = judge.list_calls(before), team.read_reports()
     assert are_paid_once(calls)
     assert len(calls) == sum(one["calls"] for one in summaries)
-    assert 0 < len(calls) - contents(pair) <= ANCHORED
+    assert 0 < len(calls) - contents(nights) <= ANCHORED
     assert reports_before.items() <= reports_after.items()
     fresh = set(reports_after) - set(reports_before)
-    evaluated = [name for name in fresh if name.split("/")[0] in map(str, pair)]
+    evaluated = [name for name in fresh if name.split("/")[0] in map(str, nights)]
     assert {tuple(name.split("/")[:2]) for name in evaluated} == {
-        (str(n), "helpdesk") for n in pair
+        (str(n), "helpdesk") for n in nights
     }
     assert min(fresh) in evaluated
     assert team.run_nightly()["nights"] == []

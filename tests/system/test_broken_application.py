@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,14 +48,20 @@ def declare(team: Team) -> None:
         )
 
 
-@pytest.fixture
-def team(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Team:
+@pytest.fixture(scope="module")
+def whole_team(tmp_path_factory: pytest.TempPathFactory) -> Team:
     """A team with one night reported while its catalog was whole."""
     made = Team(tmp_path_factory.mktemp("whole"))
     declare(made)
     made.export(f"{FIRST}.jsonl", rows(FIRST))
     made.run_nightly()
     return made
+
+
+@pytest.fixture
+def team(whole_team: Team, tmp_path: Path) -> Team:
+    """A copy of that team."""
+    return whole_team.copy_to(tmp_path / "copy")
 
 
 def reports(team: Team, app: str) -> dict[str, bytes]:

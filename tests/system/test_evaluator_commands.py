@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.conftest import Fortnight
+from tests.system.conftest import EightNights
 from tests.system.helpdesk import NIGHTS, build_night
 from tests.system.judges import Judge
 from tests.system.teams import Team
@@ -26,27 +26,27 @@ def list_results(trial: Any) -> list[Any]:
 
 
 def test_a_trial_shows_what_an_evaluator_read_and_concluded(
-    fortnight: Fortnight, judge: Judge
+    eight_nights: EightNights, judge: Judge
 ) -> None:
     """Failed and passed traces come by turns, with what was read; nothing is asked or stored."""
     before = judge.count_calls()
-    (code,) = run(fortnight.team, "test", "signature", "--count", "4")
+    (code,) = run(eight_nights.team, "test", "signature", "--count", "4")
     assert {one["results"][0]["status"] for one in code["traces"]} <= {"pass", "fail"}
     assert all(one["read"]["output"] for one in code["traces"])
-    (judged,) = run(fortnight.team, "test", "politeness", "--count", "2")
+    (judged,) = run(eight_nights.team, "test", "politeness", "--count", "2")
     assert judged["traces"][0]["question"][0]["content"].startswith("You read help-desk answers.")
     assert judged["traces"][0]["results"][0]["status"] in ("pass", "fail")
     assert judge.count_calls() == before
 
 
-def test_a_file_is_tried_without_a_night(fortnight: Fortnight) -> None:
+def test_a_file_is_tried_without_a_night(eight_nights: EightNights) -> None:
     """A check can be tried on an export before any night has it; a judge is not asked."""
-    path = fortnight.team.folder / "new.jsonl"
-    path.write_bytes(fortnight.team.inbox.joinpath(f"{NIGHTS[0]}.jsonl").read_bytes())
-    (code,) = run(fortnight.team, "test", "signature", "--file", str(path))
+    path = eight_nights.team.folder / "new.jsonl"
+    path.write_bytes(eight_nights.team.inbox.joinpath(f"{NIGHTS[0]}.jsonl").read_bytes())
+    (code,) = run(eight_nights.team, "test", "signature", "--file", str(path))
     assert code["looked_at"] == sum(row["app"] == "helpdesk" for row in build_night(NIGHTS[0]))
     words = ("evaluator", "test", "politeness", "--file", str(path), "--ask")
-    assert "--ask" in fortnight.team.run(*words, code=2).errors
+    assert "--ask" in eight_nights.team.run(*words, code=2).errors
 
 
 def test_an_answer_is_paid_for_once(copied: Callable[[], Team], judge: Judge) -> None:
@@ -64,9 +64,9 @@ def test_an_answer_is_paid_for_once(copied: Callable[[], Team], judge: Judge) ->
     ]
 
 
-def test_the_audit_reads_what_the_nights_show(fortnight: Fortnight) -> None:
+def test_the_audit_reads_what_the_nights_show(eight_nights: EightNights) -> None:
     """Judges without labels are named, with the nights that were looked at."""
-    audit = run(fortnight.team, "audit", "--app", "helpdesk")
+    audit = run(eight_nights.team, "audit", "--app", "helpdesk")
     kinds = {(one["kind"], one["evaluator"]) for one in audit["findings"]}
     assert {("unvalidated-judge", "polite"), ("unvalidated-judge", "helpful")} <= kinds
     assert (audit["from"], audit["to"]) == (str(NIGHTS[0]), str(NIGHTS[-1]))

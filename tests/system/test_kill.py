@@ -16,7 +16,7 @@ from tests.system.helpdesk import CONCURRENCY, NIGHTS, build_night, create_team,
 from tests.system.judges import Judge
 from tests.system.teams import Team, kill_group
 
-KILLS = int(os.environ.get("ANDON_KILLS", "4"))
+KILLS = int(os.environ.get("ANDON_KILLS", "3"))
 LATENCY_S = 0.15
 
 

@@ -356,7 +356,7 @@ def build_rows(night: date, plan: list[str]) -> list[Trace]:
     return [build_trace(n, ts=at, **changes[kind]) for n, kind in enumerate(plan)]
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(plans=st.lists(st.lists(kinds, min_size=1, max_size=6), min_size=1, max_size=4))
 def test_many_nights_at_once_are_validated_as_each_alone(
     tmp_path_factory: pytest.TempPathFactory, plans: list[list[str]]
