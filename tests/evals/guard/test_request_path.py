@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from evals import Guard
 from evals.evaluators import registry
@@ -223,3 +229,23 @@ def test_a_pin_without_its_key_is_an_error_of_the_check(
     path.write_text("mod: {model: omni-moderation-2024-09-26}\n")
     load_catalog.cache_clear()
     assert Guard.from_catalog(root, "shop").check("x").reason == "mod: no-key: mod"
+
+
+def test_a_web_framework_sees_the_function_as_it_was(guard: Guard) -> None:
+    """FastAPI reads parameters and kind from the signature; here as a route of Starlette."""
+
+    @guard.protect(input="question", fallback="I cannot help with that.")
+    async def answer(question: str) -> str:
+        """Answers."""
+        return f"{question} {MAIL}"
+
+    assert inspect.iscoroutinefunction(answer)
+    assert inspect.signature(answer) == inspect.signature(inspect.unwrap(answer))
+    assert get_type_hints(answer) == {"question": str, "return": str}
+
+    async def respond(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(await answer(**request.query_params))
+
+    client = TestClient(Starlette(routes=[Route("/answer", respond, methods=["POST"])]))
+    assert client.post("/answer", params={"question": "Hi."}).text == f"Hi. {CLEAN}"
+    assert client.post("/answer", params={"question": ATTACK}).text == "I cannot help with that."

@@ -7,8 +7,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from evals.classifiers import embeddings
+from evals.classifiers.embeddings import EmbeddingsError
+from evals.classifiers.features import Material
 from evals.classifiers.fitting import TooFewExamples
 from evals.evaluators import resolution
 from evals.evaluators.classifiers import CLASSIFIER, NOT_TRAINED
@@ -294,3 +298,39 @@ def test_a_wrong_declaration_names_file_line_and_key(
     with pytest.raises(CatalogError, match=words) as caught:
         build_catalog(tmp_path / "catalog", **declared)
     assert "classifiers/complies.yaml:" in str(caught.value)
+
+
+def test_embeddings_see_words_that_no_label_had(tmp_path: Path) -> None:
+    """A refusal in words of the same sense is found; without the folder, with a reason."""
+    pytest.importorskip("model2vec", reason="the extra `embedding` is not installed")
+    from model2vec import StaticModel
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+
+    senses = {"cannot": 0, "refuse": 0, "decline": 0, "sure": 1, "gladly": 1, "happily": 1}
+    vectors = np.zeros((len(senses) + 1, 8), np.float32)
+    for place, side in enumerate(senses.values(), 1):
+        vectors[place, side], vectors[place, 2 + place % 6] = 1, 0.1
+    unknown = "[UNK]"
+    places = {word: n for n, word in enumerate([unknown, *senses])}
+    tokenizer = Tokenizer(WordLevel(places, unk_token=unknown))
+    tokenizer.pre_tokenizer = Whitespace()
+    catalog = build_catalog(tmp_path / "catalog", embeddings="words", features=["lengths"])
+    StaticModel(vectors, tokenizer).save_pretrained(str(catalog.root / "words"))
+    lake, spec = Lake(tmp_path / "home").open(), catalog.classifiers["complies"]
+    answers = [f"{('cannot', 'refuse', 'sure', 'gladly')[n % 4]} thing {n}" for n in range(120)]
+    traces = [build_trace(n, NIGHT, text) for n, text in enumerate(answers)]
+    lake.write("traces", NIGHT, traces)
+    words = [SORRY[0] if n % 4 < 2 else "Sure" for n in range(120)]
+    read = [dataclasses.replace(one, output=w) for one, w in zip(traces, words, strict=True)]
+    label_traces(lake, read, "labels")
+    trained = candidates.train(lake, catalog, spec, NOW)
+    assert trained.card.embeddings == trained.model.embeddings != ""
+    new = [Material(text, "") for text in ("decline thing 7", "happily thing 8")]
+    folder = candidates.open_embeddings(catalog, spec)
+    chances = [candidates.estimate(trained.model, one, folder) for one in new]
+    assert chances[0] > 0.8 > 0.2 > chances[1]
+    (catalog.root / "words" / "config.json").unlink()
+    with pytest.raises(EmbeddingsError, match="does not exist"):
+        embeddings.digest_folder(catalog.root / "words")
