@@ -52,7 +52,9 @@ class Progress(NamedTuple):
 
     def describe_stop(self) -> str:
         """Describes the stop rule in a sentence."""
-        count = f"no new mode in the last {self.since_new_mode} of {STOP_AFTER} traces"
+        n = self.since_new_mode
+        traces = "1 trace" if n == 1 else f"{n} traces"
+        count = f"{traces} read since the last new mode; at {STOP_AFTER} you may stop"
         if self.is_saturated:
             return f"no new mode in the last {self.since_new_mode} traces: you may stop reading"
         if self.ungrouped:

@@ -11,13 +11,22 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from evals.review_app import access, agreement, cases, notes, questions, regrading, verdict_forms
+from evals.review_app import (
+    access,
+    agreement,
+    cases,
+    modes,
+    notes,
+    questions,
+    regrading,
+    verdict_forms,
+)
 from evals.review_app.rendering import MENU, load_assets, render_template
 from evals.review_app.site import ReviewSite
 from evals.review_app.visits import Refused
 from evals.storage.lake import LakeError
 
-AREAS = (questions, verdict_forms, agreement, notes, cases, regrading, access)
+AREAS = (questions, verdict_forms, agreement, notes, modes, cases, regrading, access)
 """Each has its routes in `ROUTES` and its links in `MENU`, in the order of the menu."""
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 

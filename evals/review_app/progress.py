@@ -45,7 +45,12 @@ def describe_duration(seconds: float) -> str:
 
 def estimate_seconds(labels: Sequence[Label]) -> float | None:
     """Estimates the seconds a verdict takes: the median of an annotator's last ones."""
-    seconds = [spent for one in labels if (spent := one.seconds_spent)][-RECENT:]
+    return estimate_pace([one.seconds_spent for one in labels])
+
+
+def estimate_pace(spent: Sequence[float | None]) -> float | None:
+    """Estimates the seconds that one of a kind takes: the median of the last that were timed."""
+    seconds = [one for one in spent if one][-RECENT:]
     return statistics.median(seconds) if seconds else None
 
 

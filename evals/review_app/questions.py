@@ -6,12 +6,14 @@ What a sent verdict does is in `verdict_forms`; comparing people is in `agreemen
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
 from starlette.responses import HTMLResponse, Response
 
 from evals.records import Label, Score
+from evals.review_app.case_index import find_case
 from evals.review_app.progress import compute_hourly
 from evals.review_app.queue_index import Question
 from evals.review_app.rendering import MenuEntry
@@ -76,6 +78,7 @@ def show_queue(visit: Visit) -> Response:
         hourly=compute_hourly(own),
         own=len(own),
         last=find_last_decision(visit, view),
+        case_of=partial(find_case, visit.site),
     )
 
 
@@ -110,6 +113,7 @@ def show_form(
         problem=problem,
         decision=decision,
         last=find_last_decision(visit, view),
+        case_of=partial(find_case, visit.site),
         progress=view.describe_progress(),
         place=view.get_place(question),
         later=view.find_next(question.key, skip=make_skip(visit)),
