@@ -46,7 +46,7 @@ class Selection(NamedTuple):
         return (
             self.app in ("", row.app)
             and self.dimension in ("", row.dimension)
-            and self.reason in ("", row.reason)
+            and self.reason in ("", name_reason(row))
         )
 
 
@@ -117,6 +117,11 @@ class QueueIndex:
             return self.selected[selection]
 
 
+def name_reason(row: ReviewQuestion) -> str:
+    """Returns the kind of reason for which a question is asked."""
+    return row.stratum or row.reason
+
+
 def make_key(trace_id: str, labels: str) -> str:
     """Returns the key of a question in addresses: ids may be anything."""
     return digest([trace_id, labels], KEY_LENGTH)
@@ -156,6 +161,6 @@ def index_questions(questions: Sequence[Question]) -> Queue:
         {
             "app": sorted({row.app for row in rows}),
             "dimension": sorted({row.dimension for row in rows}),
-            "reason": sorted({row.reason for row in rows}),
+            "reason": sorted(set(map(name_reason, rows))),
         },
     )

@@ -86,8 +86,11 @@ class View(NamedTuple):
     def describe_progress(self) -> str:
         """Describes how far the visitor is."""
         answered = self.count_answered()
-        own = self.verdicts.by_annotator.get(self.annotator, ())
-        return describe_progress(answered, len(self.queue.questions), estimate_seconds(own))
+        by_annotator = self.verdicts.by_annotator
+        seconds = estimate_seconds(by_annotator.get(self.annotator, ()))
+        if seconds is None:  # nothing of one's own yet: as long as the others take
+            seconds = estimate_seconds([one for own in by_annotator.values() for one in own])
+        return describe_progress(answered, len(self.queue.questions), seconds)
 
     def count_answered(self) -> int:
         """Counts the questions that the visitor need not answer any more."""

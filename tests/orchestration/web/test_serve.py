@@ -163,10 +163,10 @@ def test_web_sockets_are_for_own_pages(running: Running) -> None:
 
 
 def test_dagster_has_no_port_of_its_own(running: Running) -> None:
-    """Its processes listen on the two ports only, so no request bypasses our protection."""
+    """Its processes listen on the three ports only, so no request bypasses our protection."""
     processes = {running.process.pid, *running.children()}
     assert len(processes) > 2
-    assert ports_of(processes) == {running.port, running.port + 1}
+    assert ports_of(processes) == {running.port, running.port + 1, running.port + 2}
 
 
 def ports_of(processes: set[int]) -> set[int]:
