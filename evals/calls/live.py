@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Coroutine
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from evals import models
 from evals.calls.circuit_breaker import (
@@ -32,6 +33,8 @@ from evals.calls.shared_state import SharedState
 from evals.calls.stop import Stop
 from evals.privacy import redaction
 from evals.records import Answer, Failure, Skip
+
+T = TypeVar("T")
 
 CALL_ATTEMPTS = 4
 """Times one call is tried within a run before it counts as failed."""
@@ -83,7 +86,7 @@ def ask_live(
         shared.close()
 
 
-def run_loop(work: Coroutine[object, None, CallsResult]) -> CallsResult:
+def run_loop(work: Coroutine[object, None, T]) -> T:
     """Runs a coroutine, on uvloop where installed: a fifth less CPU per call."""
     try:
         import uvloop

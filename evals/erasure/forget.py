@@ -29,6 +29,7 @@ from evals.storage.documents.failure_modes import drop_from_taxonomies
 from evals.storage.documents.forget_requests import ErasureRequest, Person
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.inbox_stamps import read_stamps
+from evals.storage.documents.judge_candidates import drop_candidates
 from evals.storage.documents.open_notes import drop_notes
 from evals.storage.documents.pull_cursors import restart_windows
 from evals.storage.documents.reading_lists import drop_listed
@@ -238,6 +239,7 @@ def erase_places(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
     yield "reports", len(reports)
     yield "review", drop_questions(lake, set(person.traces).__contains__)
     yield "review_drafts", drop_drafts(lake, set(person.traces).__contains__)
+    yield "judge_candidates", drop_candidates(lake, set(person.traces).__contains__)
     yield "labels", delete_labels(lake, person, "labels")
     yield "gold", delete_labels(lake, person, "gold")
     yield "analysis", delete_notes(lake, person)

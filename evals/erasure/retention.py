@@ -20,6 +20,7 @@ from evals.specs import Catalog
 from evals.storage import id_index
 from evals.storage.documents.emptied_files import add_emptied, build_mark, read_emptied
 from evals.storage.documents.inbox_files import read_inbox_files
+from evals.storage.documents.judge_candidates import drop_candidates
 from evals.storage.documents.open_notes import empty_notes
 from evals.storage.documents.review_queues import delete_review_queue
 from evals.storage.documents.tombstones import add_closed_nights
@@ -106,6 +107,7 @@ def delete_expired(lake: Lake, expired: Expired) -> dict[str, int]:
             )
             done["labels"] = redact_notes(lake, traces)
             done["notes"] = empty_notes(lake, traces.__contains__, MARK)
+            drop_candidates(lake, traces.__contains__)
             for night in expired.nights:
                 delete_night(lake, night)
             night_pages.write_emptied(lake)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from evals.records import digest
 from evals.reports.archive import read_report
-from evals.reports.linked_pages import write_application_pages
+from evals.reports.linked_pages import write_application_evaluators, write_application_pages
 from evals.reports.pages import board, cost
 from evals.reports.report import Report
 from evals.specs import Catalog
@@ -98,6 +98,11 @@ def read_newest(
     newest = [row for rows in by_app.values() for row in rows[-RECENT:]]
     unread = read_reports(lake, (row for row in newest if row not in by_version))
     return [*(by_version[row] for row in newest if row in by_version), *unread]
+
+
+def rewrite_evaluators(lake: Lake) -> None:
+    """Writes the pages of evaluators anew, after queues, looks or candidates changed."""
+    write_application_evaluators(lake, read_newest(lake, list(list_current(lake)), []))
 
 
 def write_cost(lake: Lake, catalog: Catalog) -> None:

@@ -7,7 +7,7 @@ missing. What is on them is in `pages`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from evals.reports.alignment import Alignment, measure_alignment
@@ -25,17 +25,34 @@ Wanted = Callable[[str], bool]
 
 def write_application_pages(lake: Lake, reports: Iterable[Report]) -> list[Reported]:
     """Writes the pages beside the nights of some reports; returns the incidents."""
-    by_app: dict[str, list[Report]] = defaultdict(list)
-    for report in sorted(reports, key=lambda report: report.date):
-        by_app[report.app].append(report)
-    found = read_disagreements(lake, {one.date for own in by_app.values() for one in own})
-    aligned = measure_alignment(lake, {app: own[-1] for app, own in by_app.items()})
+    by_app = group_by_application(reports)
+    write_all_evaluators(lake, by_app)
     shown: list[Reported] = []
     for own in by_app.values():
         shown += write_incidents(lake, own)
-        write_evaluators(lake, own, found, aligned)
         write_slices(lake, own)
     return sorted(shown, key=lambda one: (not one.row.is_open, one.row.name))
+
+
+def write_application_evaluators(lake: Lake, reports: Iterable[Report]) -> None:
+    """Writes the pages of the evaluators of some reports."""
+    write_all_evaluators(lake, group_by_application(reports))
+
+
+def group_by_application(reports: Iterable[Report]) -> dict[str, list[Report]]:
+    """Groups reports by application, oldest first."""
+    by_app: dict[str, list[Report]] = defaultdict(list)
+    for report in sorted(reports, key=lambda report: report.date):
+        by_app[report.app].append(report)
+    return by_app
+
+
+def write_all_evaluators(lake: Lake, by_app: Mapping[str, Sequence[Report]]) -> None:
+    """Writes the pages of the evaluators of some applications."""
+    found = read_disagreements(lake, {one.date for own in by_app.values() for one in own})
+    aligned = measure_alignment(lake, {app: own[-1] for app, own in by_app.items()})
+    for own in by_app.values():
+        write_evaluators(lake, own, found, aligned)
 
 
 def write_missing_pages(lake: Lake, reports: Sequence[Report]) -> None:

@@ -22,6 +22,7 @@ from evals.specs.digests import Digest
 from evals.specs.mappings import Mapping
 from evals.specs.models import ModelPin, Policy
 from evals.specs.problems import BrokenApplication, Problem
+from evals.specs.realign import Realign
 from evals.specs.sources import Source
 from evals.specs.spec import NAME, CatalogError, Name, Spec, TraceField
 from evals.specs.suites import Check, DefaultDimension, Dimension, Guardrail, Judge, Suite
@@ -143,6 +144,9 @@ class Catalog(Spec):
     )
     anchors: Anchors = Field(
         default=Anchors(), description="answers that judges are asked about again"
+    )
+    realign: Realign = Field(
+        default=Realign(), description="how candidates for judges are made from people's labels"
     )
     digest: Digest = Field(default=Digest(), description="who receives a message about each night")
     topics: TopicSettings = Field(

@@ -219,6 +219,9 @@ class Reader:
             refuse(path, (key,), "expected in a file of its own, not here")
         catalog = parse(Catalog, path, {**settings, "root": self.root})
         self.models = {name: self.under_policy(pin, catalog) for name, pin in self.models.items()}
+        writer = catalog.realign.model
+        if writer and writer not in self.models:
+            refuse(path, ("realign", "model"), f"no model {writer!r} in models.yaml")
         inbox = catalog.inbox and resolve_inbox(path, str(catalog.inbox))
         label_files = tuple(self.root / one for one in catalog.label_files)
         return catalog.model_copy(update={"inbox": inbox, "label_files": label_files})
@@ -316,6 +319,10 @@ class Reader:
                     problem = f"no model {judge.model!r} in models.yaml"
                     self.report(apps, describe(path, ("model",), problem))
                 continue
+            writer = judge.realign and judge.realign.model
+            if writer and writer not in self.models:
+                problem = f"no model {writer!r} in models.yaml"
+                self.report(apps, describe(path, ("realign", "model"), problem))
             if judge.via == "batch" and pin.batches is None:
                 problem = (
                     f"{judge.model!r} takes no batches; give its pin `batch: {{}}`, or use `live`"

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from evals.records import AnnotatorKind, Json
 from evals.specs.call_limits import Sample
 from evals.specs.label_rules import LabelRules, Meaning, Pool, refuse_contradiction
+from evals.specs.realign import Realign
 from evals.specs.spec import NAME, Name, Reads, Spec
 
 EXPECTED_CHECK = "expected one evaluator, such as `assertion: contains`"
@@ -261,6 +262,9 @@ class Judge(Spec):
         default=False,
         description="whether it compares the answer with another one, the `gold` of its check, in "
         "both orders; `output` is then shown as two answers",
+    )
+    realign: Realign | None = Field(
+        default=None, description="how candidates for it are made; null: as in `catalog.yaml`"
     )
     version: int = Field(default=1, description="raised to score again without new calls")
 

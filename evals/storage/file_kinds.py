@@ -56,6 +56,12 @@ KINDS = (
         r"alignment_looks\.json", "when judges were looked at on their test labels is forgotten"
     ),
     declare_cache(r"review_drafts/.*\.json", "notes that were being written must be written again"),
+    declare_derived(r"judge_candidates/.*\.json"),
+    FileKind(
+        r"candidate_looks\.json",
+        "how often the test labels were looked at for candidates of judges is unknown",
+        f"{BACKUP}, or delete it: intervals of later candidates are then too narrow",
+    ),
     declare_cache(r"ids/.*\.npy"),
     declare_cache(r"asking\.sqlite", "what runs of today have spent is counted from their answers"),
     declare_cache(r"dagster/.*", "Dagster's pages no longer list earlier runs"),

@@ -1,4 +1,4 @@
-"""Commands about judges: alignment, attack.
+"""Commands about judges: alignment, realign, candidates, compare, promote, attack.
 
 The attacks are in `evals.worklist.canaries`.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestration.cli import judge_candidates
 from orchestration.cli.judge_alignment import judge_alignment
 from orchestration.cli.lookups import open_existing
 from orchestration.cli.options import USAGE, fail, json_option, settings_options
@@ -27,7 +28,8 @@ def judge() -> None:
     """Measures judges against people, and tries them on demand."""
 
 
-judge.add_command(judge_alignment)
+for command in (judge_alignment, *judge_candidates.SUBCOMMANDS):
+    judge.add_command(command)
 
 
 @judge.command("attack")

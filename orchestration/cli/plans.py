@@ -32,6 +32,7 @@ from orchestration.settings import Settings
 if TYPE_CHECKING:
     from evals.calls.day_budget import BudgetLeft
     from evals.calls.requests import CallsResult
+    from evals.realign.proposals import PlannedCandidates
     from evals.runs.plan import PlannedNight
     from evals.specs import Catalog
 
@@ -85,6 +86,7 @@ def print_plan(
 ) -> None:
     """Prints the calls and the cost of evaluating nights; makes no calls but those of `probe`."""
     from evals.calls import day_budget
+    from evals.realign import proposals
     from evals.reports import renewal
     from evals.runs import plan
     from orchestration.runtime.interrupts import Interrupts
@@ -97,6 +99,7 @@ def print_plan(
     if probe:
         counted, stop = Progress.count_calls, Interrupts.stop
         probed = plan.probe_judges(scope, probe, now, progress=counted, stop=stop)
+    candidates = proposals.plan_candidates(lake, catalog, scope.references, now) if moved else []
     rows, followers = plan.plan_nights(scope, now), renewal.list_followers(lake, catalog)
     apps = sorted({row.app for row in rows if row.calls})
     left = {app: day_budget.read_budget_left(lake, catalog, now.date(), app) for app in apps}
@@ -105,9 +108,21 @@ def print_plan(
 
         board.draw_plan(rows, left, probed)
         board.print_lines(describe_followers(followers))
+        board.print_lines(describe_candidates(candidates))
         return
     follows = {app: [f"{night}" for night in own] for app, own in followers.items()}
-    terminal.print_json(describe_plan(rows, left, probed) | {"follows": follows})
+    more = {"follows": follows, "candidates": [one._asdict() for one in candidates]}
+    terminal.print_json(describe_plan(rows, left, probed) | more)
+
+
+def describe_candidates(rows: Sequence[PlannedCandidates]) -> Iterator[str]:
+    """Yields a line about the candidates of each judge that a run may ask about."""
+    for row in rows:
+        price = "" if row.usd is None else f", about ${row.usd:.2f}"
+        yield (
+            f"{row.judge}: {row.candidates} candidates, {row.calls:,} calls{price} on dev labels; "
+            f"`realign.max_calls` is {row.most:,}"
+        )
 
 
 def describe_followers(followers: Mapping[str, Sequence[date]]) -> Iterator[str]:

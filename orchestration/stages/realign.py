@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from evals.labels import realign
+from evals.realign import proposals
+from evals.realign.asking import open_asking
+from evals.reports import board_pages
 from evals.reports.alignment import describe_as_json, store_alignment
-from evals.training import proposals
+from evals.storage.documents.judge_candidates import StoredCandidate
+from evals.training import proposals as training
 from orchestration.runtime.assets import declare_asset
 from orchestration.runtime.deployment import QUALITY, Deployment
 from orchestration.runtime.metadata import Materialized, show_table, to_json
@@ -52,15 +55,34 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         GROUP,
         {"python", "json"},
         owner=QUALITY,
+        pii=True,
+        paid=True,
         deps=["alignment"],
     )
     def judge_candidates(context: dg.AssetExecutionContext) -> Materialized:
-        """One row per judge with a graded score: its threshold, and the one its labels suggest."""
-        Progress.report("measuring judges against labels")
-        rows = realign.propose_candidates(settings.open_lake(), settings.load_catalog())
-        shown = [{key: row[key] for key in ("judge", "now", "proposed", "why")} for row in rows]
+        """One row per judge × candidate from people's labels, with what was measured of it.
+
+        Makes calls only within `realign.max_calls`; promotes none.
+        """
+        Progress.report("measuring candidates for judges")
+        lake, catalog, now = settings.open_lake(), settings.load_catalog(), datetime.now(UTC)
+        references, run = settings.load_references(lake, catalog), context.run.run_id
+        with open_asking(lake, catalog, references, f"realign-{run}", now.date()) as asking:
+            found = proposals.propose_all(lake, catalog, references, now, asking)
+        board_pages.rewrite_evaluators(lake)
+        rows = [
+            {"judge": one.judge, "candidate": one.candidate, **show_evidence(one)}
+            for proposal in found
+            for one in proposal.candidates
+        ]
+        judges = [{"judge": one.judge, "so": one.why} for one in found]
         return dg.MaterializeResult(
-            metadata={"candidates": show_table(shown), "in_full": to_json(rows)}
+            metadata={
+                "judges": show_table(judges),
+                "candidates": show_table(rows),
+                "better": sum(row["result"] == "better" for row in rows),
+                "in_full": to_json([one._asdict() for p in found for one in p.candidates]),
+            }
         )
 
     @declare_asset(GROUP, {"python", "json"}, owner=QUALITY, deps=["labels", "reports"])
@@ -71,7 +93,7 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         """
         Progress.report("training classifiers that have new labels")
         now = datetime.now(UTC)
-        rows = proposals.propose_all(settings.open_lake(), settings.load_catalog(), now)
+        rows = training.propose_all(settings.open_lake(), settings.load_catalog(), now)
         shown = [
             {"classifier": row.classifier, "now": row.now, "candidate": row.candidate}
             | {"trained": row.trained, "why": row.why}
@@ -80,3 +102,9 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         return dg.MaterializeResult(metadata={"candidates": show_table(shown)})
 
     return [alignment, judge_candidates, classifier_candidates]
+
+
+def show_evidence(one: StoredCandidate) -> dict[str, object]:
+    """Returns the columns of a table that show what was measured of a candidate."""
+    keys = ("result", "why", "note", "usd_per_1000", "calls_needed", "usd_needed")
+    return {key: one.evidence.get(key) for key in keys}

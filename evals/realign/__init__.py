@@ -1,0 +1,1 @@
+"""Candidates for judges, made from people's labels: composed, measured, compared, promoted."""
