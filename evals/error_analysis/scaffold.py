@@ -165,12 +165,12 @@ def place_judge(catalog: Catalog, mode: FailureMode, examples: Sequence[Case]) -
 
 def place_guard(catalog: Catalog, app: str, mode: FailureMode, draft: Draft) -> DraftedFile:
     """Writes a guardrail's file; it flags, until a person lets it block."""
-    check = draft.check["assertion"]
     params = {"params": draft.check["params"]} if "params" in draft.check else {}
     guard = {
         "guardrail": mode.name,
         "question": ask_question(mode),
-        "check": {"assertion": check, **params},
+        "check": draft.check["assertion"],
+        **params,
         "action": "flag",
         "severity": "medium",
         "apps": [app],

@@ -24,12 +24,11 @@ def insert_dimension(text: str, dimension: str) -> str:
     Raises:
         UnusualSuiteError: the list is written within brackets, or there is none.
     """
-    node = find_dimensions(text)
-    lines = text.splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        lines[-1] += "\n"
+    whole = text if text.endswith("\n") else f"{text}\n"
+    node, lines = find_dimensions(whole), whole.splitlines(keepends=True)
     last = node.value[-1]
-    end = find_end(lines, last.start_mark.line, last.end_mark.line)
+    is_within = last.end_mark.column > 0  # an item in brackets ends within its line
+    end = find_end(lines, last.start_mark.line, last.end_mark.line + is_within)
     column = node.start_mark.column
     lines.insert(end, textwrap.indent(dimension.rstrip("\n") + "\n", " " * column))
     return "".join(lines)
