@@ -183,4 +183,4 @@ def judge_result(difference: Difference) -> Result:
 def format_difference(difference: Difference) -> str:
     """Describes a difference with its interval, in points."""
     value, low, high = (100 * x for x in (difference.value, difference.low, difference.high))
-    return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
+    return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})".replace("-", "−")

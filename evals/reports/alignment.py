@@ -5,6 +5,7 @@ Reads the marts, the latest reports and the labels; the rule is `decide.judge_la
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -20,10 +21,12 @@ from evals.reports.report import Report
 from evals.reports.result_rows import Result
 from evals.reports.sections import agreement, results
 from evals.reports.sections.agreement import Agreed, LookRow
+from evals.specs import NAME
 from evals.statistics import Agreement, Proportion, wilson_interval
 from evals.statistics.people import PairedPeople
 from evals.storage import night_state
 from evals.storage.documents.alignment_looks import StoredLook, add_looks, read_looks
+from evals.storage.documents.judge_candidates import StoredCandidate, list_candidates
 from evals.storage.documents.review_queues import list_queue_nights, read_review_queue
 from evals.storage.lake import Lake
 from evals.storage.marts import list_mart_files
@@ -115,6 +118,8 @@ class Alignment(NamedTuple):
     sentence: str
     outlook: str
     """Which look it may pass, by its agreement on dev labels; empty where they do not tell."""
+    candidates: Sequence[StoredCandidate] = ()
+    """Those that were looked at first, then the best on dev; see `evals.realign.evidence`."""
 
 
 def measure_alignment(lake: Lake, reports: Mapping[str, Report]) -> list[Alignment]:
@@ -141,8 +146,26 @@ def measure_alignment(lake: Lake, reports: Mapping[str, Report]) -> list[Alignme
                     people=people.get(about, NOBODY)
                 )
             )
-            found[-1] = add_sentences(found[-1], questions.get(about, 0))
+            own_candidates = rank_candidates(lake, row.evaluator) if is_judge(row) else []
+            found[-1] = add_sentences(found[-1], questions.get(about, 0))._replace(
+                candidates=own_candidates
+            )
     return found
+
+
+def is_judge(row: Result) -> bool:
+    """Whether a row is of a judge of the catalog, whose name is that of a file."""
+    return row.kind == "judge" and bool(re.fullmatch(NAME, row.evaluator, re.ASCII))
+
+
+def rank_candidates(lake: Lake, judge: str) -> list[StoredCandidate]:
+    """Lists the candidates of a judge: those that were looked at, then by dev labels."""
+
+    def rank(one: StoredCandidate) -> tuple[bool, float]:
+        dev: Any = one.evidence.get("dev")
+        return "test" not in one.evidence, -dev["candidate"]["balanced"]["value"] if dev else 1.0
+
+    return sorted(list_candidates(lake, judge), key=rank)
 
 
 NONE = Counts({}, ())

@@ -15,6 +15,7 @@ TABLES = (
     "guardrails",
     "refusal",
     "hallucination",
+    "realign",
     "summaries",
     "pairs",
 )

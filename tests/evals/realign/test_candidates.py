@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from evals.erasure import forget
 from evals.evaluators.gold import GoldAndLabels
 from evals.labels.alignment import choose_split
+from evals.labels.mapped_labels import map_labels
 from evals.realign.asking import open_asking
 from evals.realign.evidence import Evidence
 from evals.realign.labelled_judge import LabelledJudge
@@ -21,8 +23,10 @@ from evals.realign.proposals import Proposal, plan_candidates, propose, propose_
 from evals.records import Label
 from evals.reports import json_form
 from evals.specs import load_catalog
+from evals.storage import night_state
 from evals.storage.documents.judge_candidates import list_candidates, read_candidate_looks
 from evals.storage.label_records import read_labels, write_labels
+from evals.storage.marts import store_mapped_labels
 from tests.evals.calls.catalog import NIGHT, TODAY, Team, build_traces
 from tests.evals.models.model_server import Server, ServerReply, build_completion, serve_script
 
@@ -242,3 +246,29 @@ def test_gepa_writes_instructions_within_its_budget(tmp_path: Path, server: Serv
     assert evidence["gepa"].dev is not None
     assert evidence["gepa"].dev.candidate.balanced.value == 1
     assert len(server.bodies) - asked <= 700
+
+
+def test_the_night_after_a_promotion_has_the_bridge(tmp_path: Path, server: Server) -> None:
+    """The promoted judge is asked about answers of the judge before, labelled ones among them."""
+    team = open_team(tmp_path, server)
+    before = team.evaluator.version
+    team.score()
+    mapped = map_labels(team.lake, team.catalog, read_labels(team.lake), NIGHT)
+    store_mapped_labels(team.lake, NIGHT, mapped)
+    night_state.update_state(team.lake, NIGHT, evaluators={"chat": {"tone": before}})
+    best = realign(team).candidates[0]
+    write_promotion(prepare(open_judge(team), best), best)
+    load_catalog.cache_clear()
+    team.catalog = load_catalog(team.root / "catalog")
+    later = NIGHT + timedelta(days=1)
+    team.lake.write("traces", later, [
+        replace(one, trace_id=f"later-{one.trace_id}") for one in build_traces(60, later)
+    ])  # fmt: skip
+    team.score(later, run_id="later")
+    anchors = [row for row in team.lake.read("anchors", [later]) if row.kind == "changed"]
+    assert {row.before_version for row in anchors} == {before}
+    assert {row.evaluator_version for row in anchors} == {team.evaluator.version}
+    assert sum(row.weight is not None for row in anchors) >= 20
+    labelled = [row for row in anchors if row.label]
+    assert {row.split for row in labelled} == {"test"}
+    assert {row.verdict for row in labelled if row.label == "fail"} == {"fail"}
