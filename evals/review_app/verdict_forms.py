@@ -5,6 +5,8 @@ The pages with these forms are in `questions`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.responses import Response
 
 from evals.evaluators.gold import digest_answer
@@ -19,6 +21,7 @@ from evals.review_app.visits import Refused, Visit, form, redirect
 from evals.storage.documents.review_drafts import Draft, delete_draft, write_draft
 
 VERDICTS = ("pass", "fail", "defer")
+LONGEST_TAG, MOST_TAGS = 80, 20
 LONGEST_S = 3600.0
 """The most seconds of work on one verdict that are believed."""
 NO_REASON = "Write what is wrong, or choose a tag: a failure without a reason teaches nobody."
@@ -51,10 +54,16 @@ def read_draft(visit: Visit, question: Question) -> Draft:
     return Draft(
         trace_id=question.row.trace_id,
         note=visit.field("note").replace("\r\n", "\n").strip(),
-        tags=tuple(dict.fromkeys(visit.form.get("tag", ()))),
+        tags=read_tags(visit.form.get("tag", ())),
         seconds=read_seconds(visit.field("seconds")) or 0.0,
         time=visit.site.now(),
     )
+
+
+def read_tags(given: Sequence[str]) -> tuple[str, ...]:
+    """Reads the tags of a form; leaves out what no failure mode could be called."""
+    tags = (tag.strip() for tag in given)
+    return tuple(dict.fromkeys(tag for tag in tags if 0 < len(tag) <= LONGEST_TAG))[:MOST_TAGS]
 
 
 def read_seconds(text: str) -> float | None:

@@ -114,7 +114,8 @@
   // note, this window keeps it, since a reload may overtake what the page sends while it is left.
   let timer = 0;
   let isChanged = false;
-  const place = `note ${form.dataset.draft}`;
+  const about = form.elements.trace ? form.elements.trace.value : "";
+  const place = `note ${form.getAttribute("action")} ${about}`;
   const unsaved = sessionStorage.getItem(place);
   if (unsaved !== null) note.value = unsaved;
   function saveDraft() {

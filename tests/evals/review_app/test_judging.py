@@ -73,6 +73,15 @@ def test_a_failure_needs_a_reason_and_what_was_written_stays(settings: Settings)
     assert ann.judge(0, "fail", tag="colour").status_code == 303
 
 
+def test_tags_are_bounded(settings: Settings) -> None:
+    """At most twenty of at most 80 characters, each once; the rest is left out."""
+    (ann,) = visit(settings, "ann")
+    tags = ["colour", " colour ", "x" * 81, "", *(f"tag {n}" for n in range(150))]
+    assert ann.judge(0, "fail", "hm", tag=tags).status_code == 303
+    (label,) = list_labels(settings)
+    assert label.tags == ("colour", *(f"tag {n}" for n in range(19)))
+
+
 def test_a_deferred_question_is_no_label_and_stays_open_for_others(settings: Settings) -> None:
     """Who deferred it is not asked again; it is in the list of what was deferred."""
     ann, ben = visit(settings, "ann", "ben")
