@@ -11,6 +11,7 @@ from orchestration.automation import (
     final_nights_sensor,
     inbox_sensor,
     jobs,
+    labels_sensor,
 )
 from orchestration.runtime import executor
 from orchestration.runtime.deployment import load_deployment
@@ -27,10 +28,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     assets.append(batch_sensor.build_asset(deployment))
     return dg.Definitions(
         assets=dg.with_source_code_references(assets),
-        jobs=[jobs.NIGHTLY, jobs.RESCORE, inbox_sensor.READ],
+        jobs=[jobs.NIGHTLY, jobs.RESCORE, inbox_sensor.READ, labels_sensor.ADD],
         schedules=[jobs.build_schedule(deployment)],
         sensors=[
             inbox_sensor.build_sensor(deployment),
+            labels_sensor.build_sensor(deployment),
             batch_sensor.build_sensor(deployment),
             final_nights_sensor.build_sensor(deployment),
             digest_sensor.build_sensor(deployment),

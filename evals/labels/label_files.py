@@ -6,6 +6,7 @@ A row that no suite can use is refused, and tried again when its file is importe
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -143,6 +144,8 @@ def sort_rows(
         traces = staged.get(privacy_filter.hash_identity(value.subject_id), ())
         problem = checks.find_problem(value, traces[-1]["app"] if traces else None)
         is_verdict = problem is not None and problem.code == "unmapped-verdict"
+        if is_verdict and isinstance(value, Label) and value.status != "given":
+            problem, is_verdict = None, False
         if problem and not (is_verdict and isinstance(value, Label) and not is_from_people(value)):
             sorted_rows.refused.append(RefusedLine(line, problem.words))
             continue
@@ -276,4 +279,19 @@ def add_label_files(
     lake: Lake, catalog: Catalog, more: Iterable[Path] = (), now: datetime | None = None
 ) -> list[LabelImport]:
     """Adds the catalog's label files and some more; returns what became of each."""
-    return [import_labels(lake, catalog, path, now) for path in (*catalog.label_files, *more)]
+    paths = list_label_files((*catalog.label_files, *more))
+    return [import_labels(lake, catalog, path, now) for path in paths]
+
+
+LABELS_FILE = re.compile(r"[^.].*\.(jsonl|ndjson|json|csv|tsv|parquet)(\.gz)?", re.IGNORECASE)
+"""The names of files of labels in a folder."""
+
+
+def list_label_files(paths: Iterable[Path]) -> list[Path]:
+    """Lists files of labels: a folder stands for the files in it, by name."""
+    listed: list[Path] = []
+    for path in paths:
+        inside = sorted(path.iterdir()) if path.is_dir() else []
+        listed += [one for one in inside if one.is_file() and LABELS_FILE.fullmatch(one.name)]
+        listed += [] if path.is_dir() else [path]
+    return listed

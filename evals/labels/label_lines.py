@@ -22,7 +22,8 @@ from pydantic import (
 )
 
 from evals.evaluators.label_verdicts import PEOPLE
-from evals.records import AnnotatorKind, GoldValue, Json, Label
+from evals.labels.exchange import decode_cell, expand_object
+from evals.records import AnnotatorKind, GoldValue, Json, Label, LabelStatus, Subject
 from evals.specs.label_rules import fold_word
 
 if TYPE_CHECKING:
@@ -118,6 +119,11 @@ class LabelLine(BaseModel):
     )
     supersedes: str | None = Field(default=None, description="the `id` of the label it replaces")
     id: str | int = Field(default="", description="names the label; empty: made of its content")
+    tags: list[str] = Field(default=[], description="what went wrong, in words of a taxonomy")
+    status: LabelStatus = Field(
+        default="given", description="`deferred` or `withdrawn`: it is no vote"
+    )
+    subject: Subject = Field(default="trace", description="what it is about")
     source: str = Field(default="", description="of gold: where it comes from")
 
     def to_label(self) -> Label:
@@ -135,6 +141,9 @@ class LabelLine(BaseModel):
             seconds_spent=self.seconds,
             sampling_probability=self.probability,
             supersedes=self.supersedes,
+            tags=tuple(self.tags),
+            status=self.status,
+            subject=self.subject,
             id=str(self.id),
         )
 
@@ -156,7 +165,7 @@ def read_labels(path: Path, source: str = "", only: Collection[int] = ()) -> Lab
     rows: list[LabelRow] = []
     refused: list[RefusedLine] = []
     blank = 0
-    for row in read_objects(path):
+    for row in (one for written in read_objects(path) for one in expand(written)):
         if only and row.line not in only:
             continue
         value = read_row(row, source)
@@ -167,6 +176,17 @@ def read_labels(path: Path, source: str = "", only: Collection[int] = ()) -> Lab
         else:
             rows.append(LabelRow(row.line, value))
     return LabelsFile(rows, refused, blank)
+
+
+def expand(one: WrittenObject) -> list[WrittenObject]:
+    """Returns a row, or those of the task or record of another tool that it is."""
+    if one.value is None:
+        return [one]
+    if one.is_row:
+        cells = {k: decode_cell(v) if isinstance(v, str) else v for k, v in one.value.items()}
+        return [one._replace(value=cells)]
+    rows = expand_object(one.value)
+    return [one] if rows is None else [one._replace(value=row) for row in rows]
 
 
 def read_row(one: WrittenObject, source: str) -> Label | GoldValue | RefusedLine | None:

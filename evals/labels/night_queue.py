@@ -231,3 +231,23 @@ def build_sheet(lake: Lake, night: date, app: str | None) -> list[dict[str, Any]
     return review_queue.build_sheet(
         questions, {t.trace_id: t for t in lake.stream_night("traces", night, wanted)}
     )
+
+
+def explain_empty(
+    lake: Lake, catalog: Catalog, apps: Iterable[str], night: date | None
+) -> dict[str, str]:
+    """Explains why nobody is asked about a night's answers, by application."""
+    return {app: describe_empty(lake, catalog, app, night) for app in sorted(apps)}
+
+
+def describe_empty(lake: Lake, catalog: Catalog, app: str, night: date | None) -> str:
+    """Describes why nobody is asked about an application's answers of a night."""
+    if night is None:
+        return "no night has a queue yet; run `andon nightly`"
+    if not catalog.app(app).queue.size:
+        return "its `review_queue` is 0"
+    if not list_review_dimensions(catalog, app):
+        return "code alone decides its dimensions; add a judge, or a dimension with `recorded`"
+    if not any(lake.stream_batches("traces", night, ("trace_id",), app)):
+        return f"it has no answers on {night:%Y-%m-%d}"
+    return "everything that was drawn is judged"

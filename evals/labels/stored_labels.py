@@ -10,9 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from evals.labels.label_files import read_apps
 from evals.records import Label
 from evals.storage.id_index import find_unstaged
-from evals.storage.label_records import LABELS, list_batches, read_labels
+from evals.storage.label_records import LABELS, list_batches, read_every_label, read_labels
+from evals.storage.label_rows import drop_superseded
 from evals.storage.lake import Lake
 from evals.storage.store import FileState, read_file_states
 from evals.storage.verdict_files import list_verdict_files
@@ -59,3 +61,27 @@ def find_waiting(lake: Lake, labels: Iterable[Label]) -> tuple[Label, ...]:
     unbound = [label for label in labels if not label.answer and label.subject == "trace"]
     unstaged = find_unstaged(lake, {label.subject_id for label in unbound})
     return tuple(label for label in unbound if label.subject_id in unstaged)
+
+
+def count_none(lake: Lake) -> dict[str, int]:
+    """Counts the labels that are no votes: those that are deferred now, and withdrawn ones."""
+    every = read_every_label(lake)
+    return {
+        "deferred": sum(label.status == "deferred" for label in drop_superseded(every)),
+        "withdrawn": sum(label.status == "withdrawn" for label in every),
+    }
+
+
+def list_exported(lake: Lake, app: str | None, *, is_whole: bool) -> list[Label]:
+    """Lists the labels of an application or of all.
+
+    Args:
+        lake: has the labels.
+        app: the application; None: all, and labels whose trace has not arrived.
+        is_whole: whether those that do not count are in the list.
+    """
+    labels = read_every_label(lake) if is_whole else read_labels(lake)
+    if app is None:
+        return labels
+    apps = read_apps(lake, {label.subject_id for label in labels})
+    return [label for label in labels if apps.get(label.subject_id) == app]

@@ -202,7 +202,7 @@ def build_withdrawal(label: Label, now: datetime) -> Label:
     """Returns the row that takes a label back."""
     taken = dataclasses.replace(
         label,
-        verdict="",
+        verdict="withdrawn",
         critique="",
         tags=(),
         status="withdrawn",

@@ -20,6 +20,7 @@ from orchestration.settings import Settings
 if TYPE_CHECKING:
     from datetime import date
 
+    from evals.labels.exchange import Format
     from evals.labels.label_files import LabelImport
     from evals.reports.label_counts import AppLabels
 
@@ -48,7 +49,7 @@ ONE_WAITS = "its trace; `andon doctor` names it"
 def show_labels(settings: Settings, *, as_json: bool) -> None:
     """Prints the counts of the labels at rest, by application."""
     from evals.labels.stored_checks import check_subjects
-    from evals.labels.stored_labels import read_stored_labels
+    from evals.labels.stored_labels import count_none, read_stored_labels
     from evals.reports.label_counts import count_by_app
     from evals.review_app.progress import list_paces
     from evals.storage.label_records import read_labels
@@ -56,17 +57,20 @@ def show_labels(settings: Settings, *, as_json: bool) -> None:
     lake = open_existing(settings)
     catalog = settings.load_catalog()
     rows = count_by_app(lake, catalog)
-    waiting = len(read_stored_labels(lake).waiting)
+    waiting, none = len(read_stored_labels(lake).waiting), count_none(lake)
     if as_json:
         apps = [{"app": row.app, **asdict(row.counts)} for row in rows]
         people = [one._asdict() for one in list_paces(read_labels(lake))]
-        terminal.print_json({"apps": apps, "waiting": waiting, "people": people})
+        terminal.print_json({"apps": apps, "waiting": waiting, "people": people, **none})
         return
     for row in rows:
         terminal.print_line(describe_counts(row))
     if waiting:
         which = "their trace; `andon doctor` names them" if waiting > 1 else ONE_WAITS
         terminal.print_line(f"{waiting:,} waiting for {which}")
+    if any(none.values()):
+        words = f"{none['deferred']:,} deferred and {none['withdrawn']:,} withdrawn"
+        terminal.print_line(f"{words}: they count as no label")
     for one in list_paces(read_labels(lake)):
         terminal.print_line(one.describe())
     for finding in check_subjects(catalog, read_labels(lake)):
@@ -94,24 +98,125 @@ def describe_counts(row: AppLabels) -> str:
 
 @labels.command("export")
 @settings_options
-@click.option("--date", "only", type=DAY, required=True, help="The night.")
+@click.option("--date", "only", type=DAY, help="The night whose review queue is written.")
+@click.option("--all", "every", is_flag=True, help="The labels at rest instead of a queue.")
 @click.option("--app", help="One application.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "csv", "label-studio", "argilla"]),
+    default="jsonl",
+    help="JSON lines, a table, tasks of Label Studio, or records of Argilla.",
+)
 @click.option(
     "-o", "--out", type=click.File("w", encoding="utf-8"), default="-", help="The file to write."
 )
-def labels_export(settings: Settings, only: date, app: str | None, out: IO[str]) -> None:
-    """Writes a night's review queue as JSONL with an empty verdict to fill in.
+def labels_export(
+    settings: Settings,
+    only: date | None,
+    every: bool,
+    app: str | None,
+    form: Format,
+    out: IO[str],
+) -> None:
+    """Writes a night's review queue with an empty verdict to fill in, or all labels.
+
+    Of all labels those that were replaced, deferred or withdrawn are in it, too; as tasks or
+    records of another tool only those that count. `andon labels import` reads each of the formats.
+
+    \b
+    Examples:
+      andon labels export --date 2026-10-14 -o queue.jsonl
+      andon labels export --all --format label-studio -o labels.json
+    """
+    from evals.labels import exchange, night_queue, stored_labels
+
+    if (only is None) == (not every):
+        fail(USAGE, "expected --date NIGHT for its queue, or --all for the labels")
+    lake = open_existing(settings)
+    check_app(settings, lake, app)
+    if only is not None:
+        rows = night_queue.build_sheet(lake, only, app)
+    else:
+        labels = stored_labels.list_exported(lake, app, is_whole=form in ("jsonl", "csv"))
+        rows = list(map(exchange.describe_label, labels))
+    for text in exchange.write_rows(rows, form):
+        out.write(text)
+
+
+@labels.command("queue")
+@settings_options
+@click.option("--date", "only", type=DAY, help="The night; without it the last that has a queue.")
+@click.option("--app", help="One application.")
+@json_option
+def labels_queue(settings: Settings, only: date | None, app: str | None, as_json: bool) -> None:
+    """Shows which answers people are asked to read and why, or why there are none.
 
     \b
     Example:
-      andon labels export --date 2026-10-14 -o queue.jsonl
+      andon labels queue --app chat
     """
-    from evals.labels import night_queue
+    from evals.labels.night_queue import explain_empty
+    from evals.storage.documents.review_queues import list_queue_nights, read_review_queue
 
-    lake = open_existing(settings)
+    lake, catalog = open_existing(settings), settings.load_catalog()
     check_app(settings, lake, app)
-    for row in night_queue.build_sheet(lake, only, app):
-        out.write(terminal.to_json(row) + "\n")
+    night = only or max(list_queue_nights(lake), default=None)
+    questions = read_review_queue(lake, night) if night else []
+    chosen = [one for one in questions if app in (None, one.app)]
+    wanted = [one for one in catalog.apps if app in (None, one)]
+    empty = explain_empty(lake, catalog, set(wanted) - {one.app for one in chosen}, night)
+    if as_json:
+        rows = [one._asdict() for one in chosen]
+        shown = {"night": str(night) if night else None, "questions": rows, "empty": empty}
+        terminal.print_json(shown)
+        return
+    for one in chosen:
+        chance = f"chance {one.probability:.3g}" if one.probability else "not drawn"
+        twice = ", two people" if one.people > 1 else ""
+        words = f"{one.app} {one.dimension} {one.trace_id}: {one.reason} ({chance}{twice})"
+        terminal.print_line(words)
+    for name, why in empty.items():
+        terminal.print_line(f"{name}: nothing to read: {why}")
+
+
+@labels.command("regrade")
+@settings_options
+@click.option("--app", required=True, help="The application.")
+@click.option("--dimension", required=True, help="The dimension whose question changed.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, help="How many are listed.")
+@json_option
+def labels_regrade(settings: Settings, app: str, dimension: str, limit: int, as_json: bool) -> None:
+    """Lists the labels of an earlier wording that are most likely to flip under the present one.
+
+    Judge them again with `andon review`: the new label replaces the old one, which stays on record.
+
+    \b
+    Example:
+      andon labels regrade --app chat --dimension helpful
+    """
+    from evals.labels import regrading
+
+    lake, catalog = open_existing(settings), settings.load_catalog()
+    check_app(settings, lake, app)
+    if dimension not in regrading.list_rubrics(catalog, app):
+        known = ", ".join(regrading.list_rubrics(catalog, app)) or "none"
+        fail(USAGE, f"{app} has no dimension {dimension!r} that people judge; it has {known}")
+    offers = regrading.list_offers(lake, catalog, app, dimension)
+    wordings = regrading.measure_by_rubric(lake, catalog, app, dimension)
+    if as_json:
+        rows = [one.to_json() for one in offers[:limit]]
+        agreement = [one._asdict() for one in wordings]
+        terminal.print_json({"waiting": len(offers), "offers": rows, "wordings": agreement})
+        return
+    for one in wordings:
+        terminal.print_line(one.describe())
+    for one in offers[:limit]:
+        terminal.print_line(f"{one.label.subject_id}: {one.describe()}")
+    if len(offers) > limit:
+        terminal.print_line(f"{len(offers) - limit:,} more; `--limit` shows them")
+    if not offers:
+        terminal.print_line("every label was given under the present wording")
 
 
 @labels.command("import")

@@ -42,6 +42,8 @@ COMMANDS = (
     ("report", "render"),
     ("labels", "export"),
     ("labels", "import"),
+    ("labels", "queue"),
+    ("labels", "regrade"),
     ("review",),
     ("judge", "alignment"),
     ("analysis", "start"),

@@ -1,0 +1,96 @@
+"""Promises of criteria drift: labels of an earlier wording are offered, likely flips first."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from evals.labels.regrading import compare_words, list_offers, measure_by_rubric
+from evals.labels.verdicts import record_label
+from evals.records import Label, Score, Trace, digest
+from evals.specs import Catalog, load_catalog
+from evals.storage.documents.review_queues import ReviewQuestion, write_review_queue
+from evals.storage.lake import Lake
+from tests.catalog_files import write_catalog
+
+NOW = datetime(2026, 10, 15, 9, tzinfo=UTC)
+NIGHT = date(2026, 10, 14)
+BEFORE, AFTER = "Is the answer kind?", "Is the answer kind and does it greet the customer?"
+TRACES = [
+    Trace(f"t{i}", datetime(2026, 10, 14, 8, i, tzinfo=UTC), "desk", "Hi.", f"Question {i}")
+    for i in range(5)
+]
+NOTES = {"t3": "it does not greet the customer"}
+
+
+def score(trace_id: str, version: str, verdict: str, value: float) -> Score:
+    """A judge's score under one of its versions."""
+    about = (NIGHT, "desk", "kind", "kind.judge", version, "judge", "scored")
+    return Score(trace_id, *about, "pass" if verdict == "pass" else "fail", value, "", None)
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    """A catalog with the changed question."""
+    dimension = {"dimension": "kind", "question": AFTER, "recorded": True}
+    files = {
+        "apps/desk.yaml": {"app": "desk", "suite": "desk"},
+        "suites/desk.yaml": {"suite": "desk", "dimensions": [dimension]},
+    }
+    return load_catalog(write_catalog(tmp_path / "catalog", files))
+
+
+@pytest.fixture
+def lake(tmp_path: Path, catalog: Catalog) -> Lake:
+    """A home with five labels of the earlier wording, and a judge's scores before and after."""
+    lake = Lake(tmp_path / "home").open()
+    lake.write("staged", NIGHT, TRACES)
+    lake.write("traces", NIGHT, TRACES)
+    question = ReviewQuestion("t0", "desk", "kind", "kind", BEFORE, "random sample", 1.0)
+    write_review_queue(lake, NIGHT, [question])
+    old = [score("t1", "v1", "pass", 0.9), score("t2", "v1", "pass", 0.55)]
+    new = [score("t1", "v2", "fail", 0.1), score("t2", "v2", "pass", 0.55)]
+    lake.write("scores", NIGHT, old, "kind.judge@desk@v1")
+    lake.write("scores", NIGHT, new, "kind.judge@desk@v2")
+    for i, trace in enumerate(TRACES):
+        note = NOTES.get(trace.trace_id, "")
+        label = Label(trace.trace_id, "kind", "pass", "ann", "human", critique=note)
+        label = dataclasses.replace(label, rubric_version=digest(BEFORE))
+        record_label(lake, catalog, label, NOW + timedelta(minutes=i))
+    return lake
+
+
+def test_what_may_flip_comes_first(lake: Lake, catalog: Catalog) -> None:
+    """Where the judge changed its mind, then near its threshold, then notes on what changed."""
+    offers = list_offers(lake, catalog, "desk", "kind")
+    assert [(one.label.subject_id, one.basis) for one in offers] == [
+        ("t1", "judges differ"),
+        ("t2", "near the threshold"),
+        ("t3", "note"),
+        ("t0", "age"),
+        ("t4", "age"),
+    ]
+
+
+def test_a_label_given_again_is_no_longer_offered(lake: Lake, catalog: Catalog) -> None:
+    """Agreement is counted under each wording for itself."""
+    again = Label("t1", "kind", "fail", "ann", "human", rubric_version=digest(AFTER))
+    record_label(lake, catalog, again, NOW + timedelta(hours=1))
+    bob = dataclasses.replace(again, annotator="bob")
+    record_label(lake, catalog, bob, NOW + timedelta(hours=1))
+    assert "t1" not in {x.label.subject_id for x in list_offers(lake, catalog, "desk", "kind")}
+    by_version = {
+        one.rubric_version: one for one in measure_by_rubric(lake, catalog, "desk", "kind")
+    }
+    present, earlier = by_version[digest(AFTER)], by_version[digest(BEFORE)]
+    assert (present.labels, present.pairs, present.agreed, present.is_present) == (2, 1, 1, True)
+    assert (present.judged, present.judge_agreed) == (2, 2)
+    assert (earlier.labels, earlier.pairs, earlier.judged) == (4, 0, 1)
+
+
+def test_words_that_changed() -> None:
+    """Those that only one of two wordings has, whatever their case."""
+    assert compare_words("Is it Kind?", "is it kind and short?") == {"and", "short"}
