@@ -306,4 +306,4 @@ def apply_retention(lake: Lake, catalog: Catalog, now: datetime) -> None:
     expired = retention.find_expired(lake, catalog, now)
     with contextlib.suppress(HomeInUse):
         if expired:
-            retention.delete_expired(lake, expired)
+            retention.delete_expired(lake, expired, catalog)

@@ -197,7 +197,7 @@ def complete_request(lake: Lake, catalog: Catalog, request: ErasureRequest) -> E
     done = Counter({"raw files": delete_raw_files(lake, catalog, person)})
     with lake.lock_home(exclusive=True):
         forget_requests.delete_temporary_files(lake)
-        for place, touched in erase_places(lake, person):
+        for place, touched in erase_places(lake, catalog, person):
             done[place] += touched
     done["cases"] = delete_cases(catalog, person)
     done["left"] = len(list(find_remaining(lake, person)))
@@ -225,7 +225,7 @@ def delete_raw_files(lake: Lake, catalog: Catalog, person: Person) -> int:
     return dropped
 
 
-def erase_places(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
+def erase_places(lake: Lake, catalog: Catalog, person: Person) -> Iterator[tuple[str, int]]:
     """Yields each place with how much was removed there; each may be repeated."""
     lake.store.delete_folder("runs")
     id_index.delete_indexes(lake)
@@ -249,7 +249,7 @@ def erase_places(lake: Lake, person: Person) -> Iterator[tuple[str, int]]:
         words = names if is_table or place in IDS_ALONE else every
         yield place, scrub_file(lake.store.path(name), person, words)
     if has_reports(lake):
-        night_pages.write_emptied(lake)
+        night_pages.write_emptied(lake, catalog)
         board_pages.write_board(lake)
 
 

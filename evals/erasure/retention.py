@@ -83,7 +83,7 @@ def modified_at(path: Path) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
-def delete_expired(lake: Lake, expired: Expired) -> dict[str, int]:
+def delete_expired(lake: Lake, expired: Expired, catalog: Catalog | None = None) -> dict[str, int]:
     """Deletes what is expired; needs the home alone. Repeated, it deletes nothing more.
 
     Returns:
@@ -110,7 +110,7 @@ def delete_expired(lake: Lake, expired: Expired) -> dict[str, int]:
             drop_candidates(lake, traces.__contains__)
             for night in expired.nights:
                 delete_night(lake, night)
-            night_pages.write_emptied(lake)
+            night_pages.write_emptied(lake, catalog)
             if has_reports(lake):
                 board_pages.write_board(lake)
     return dict(done)

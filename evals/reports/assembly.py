@@ -73,7 +73,7 @@ def write_night_reports(
         until = catalog.app(app).watermark(night, catalog.day_begins)
         if now < until:
             open_until[app] = until.isoformat()
-        stored.append(write_app_report(lake, night, report, until, stamp))
+        stored.append(write_app_report(lake, catalog, report, until, stamp))
     versions = {item.report.app: item.report.version for item in stored}
     mark_reported(lake, catalog, night, waiting, versions, open_until)
     refresh_neighbours(lake, stored)
@@ -89,15 +89,15 @@ def refresh_neighbours(lake: Lake, stored: Sequence[StoredReport]) -> None:
 
 
 def write_app_report(
-    lake: Lake, night: date, report: Report, until: datetime, stamp: Mapping[str, JsonLike]
+    lake: Lake, catalog: Catalog, report: Report, until: datetime, stamp: Mapping[str, JsonLike]
 ) -> StoredReport:
     """Stores an application's report with its pages; `until` then the night is provisional."""
     from evals.reports import linked_pages, night_pages
     from evals.reports.pages import night as page
     from evals.reports.pages.night_markdown import render_markdown
 
-    now = datetime.fromisoformat(str(stamp["reported_at"]))
-    night_pages.write_answers(lake, report)
+    night, now = report.date, datetime.fromisoformat(str(stamp["reported_at"]))
+    night_pages.write_answers(lake, report, catalog)
     versions = list_versions(lake, night, report.app, report, now.isoformat())
     history = read_earlier_reports(lake, report.app, night)
     linked_pages.write_missing_pages(lake, [*history, report])

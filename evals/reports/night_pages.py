@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from functools import partial
 
 from evals.reports.archive import read_earlier_reports, read_report
+from evals.reports.comparisons import read_comparisons
 from evals.reports.failing_answers import read_failing_night, stream_traces
 from evals.reports.linked_pages import write_missing_pages
 from evals.reports.pages import answers, night, topics, traces
@@ -21,6 +22,7 @@ from evals.reports.sections import unmet
 from evals.reports.similar_traces import find_similar
 from evals.reports.topic_examples import read_topic_requests
 from evals.reports.versions import NightVersion, list_versions
+from evals.specs import Catalog
 from evals.storage import night_state
 from evals.storage.answer_pages import (
     TOPICS,
@@ -49,19 +51,27 @@ REACH = 31
 """Nights that are searched for a neighbour."""
 
 
-def write_answers(lake: Lake, report: Report) -> None:
-    """Writes the lists of a night's failing answers, and the page of each."""
+def write_answers(lake: Lake, report: Report, catalog: Catalog | None = None) -> None:
+    """Writes the lists of a night's failing answers, and the page of each.
+
+    Args:
+        lake: the home.
+        report: the night's.
+        catalog: has right answers and the application's template; None: pages are without them.
+    """
     unmet_requests = (e.trace_id for one in report[unmet.SECTION].topics for e in one.examples)
     failing = read_failing_night(lake, report.date, report.app, set(unmet_requests))
     beside = traces.find_beside(failing)
     similar = find_similar(lake, failing)
+    comparisons = read_comparisons(lake, catalog, report, failing.given)
     listed: list[answers.Listed] = []
 
     def build_pages() -> Iterator[tuple[str, str]]:
         for trace in stream_traces(lake, failing):
             listed.extend(answers.build_listed(trace, failing))
             near, links = similar.get(trace.trace_id, ()), beside.get(trace.trace_id)
-            yield traces.render_trace(trace, report, failing, links, near)
+            compared = comparisons.find(trace)
+            yield traces.render_trace(trace, report, failing, links, near, compared)
         yield from answers.render_lists(report, failing, listed)
         yield f"{TOPICS}/{PAGE}", render_topics(lake, report)
 
@@ -163,13 +173,13 @@ def empty_answers(lake: Lake, traces: Collection[str]) -> None:
     empty_pages_about(lake, traces)
 
 
-def write_emptied(lake: Lake) -> None:
+def write_emptied(lake: Lake, catalog: Catalog | None = None) -> None:
     """Writes the answers' pages that `empty_answers` deleted, from the tables as they are now."""
     for at, app in list_emptied(lake):
         version = night_state.read_intact_state(lake, at).reports.get(app)
         report = read_report(lake, at, app, version) if version else None
         if report:
-            write_answers(lake, report)
+            write_answers(lake, report, catalog)
             render_versions(lake, at, app)
 
 

@@ -93,7 +93,7 @@ def renew_night(lake: Lake, catalog: Catalog, night: date, now: datetime) -> lis
             continue
         until = catalog.app(app).watermark(night, catalog.day_begins)
         stamp = {"run_id": "renewed", "reported_at": now.isoformat()}
-        stored = assembly.write_app_report(lake, night, report, until, stamp)
+        stored = assembly.write_app_report(lake, catalog, report, until, stamp)
         assembly.refresh_neighbours(lake, [stored])
         versions[app] = report.version
     night_state.update_state(

@@ -114,13 +114,14 @@ def list_emptied(lake: Lake) -> list[AnswerPages]:
 
 
 def list_about(lake: Lake, traces: Collection[str]) -> list[AnswerPages]:
-    """Lists the nights that have a page of one of some traces, or show it as an example."""
+    """Lists the nights that have a page of one of some traces, or show it beside another."""
     names = {name_trace_page(trace) for trace in traces}
     return [
         pages
         for pages, folder in list_folders(lake)
         if not names.isdisjoint(path.name for path in (folder / TRACES).glob("*.html"))
         or mentions_trace(folder / TOPICS / PAGE, names)
+        or any(mentions_trace(path, names) for path in (folder / TRACES).glob("*.html"))
     ]
 
 

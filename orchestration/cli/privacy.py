@@ -116,14 +116,15 @@ def tidy(settings: Settings, dry_run: bool, as_json: bool) -> None:
     from evals.erasure import retention
 
     lake = open_existing(settings)
-    forgetting.finish_requests(lake, settings.load_catalog())
-    expired = retention.find_expired(lake, settings.load_catalog(), datetime.now(UTC))
+    catalog = settings.load_catalog()
+    forgetting.finish_requests(lake, catalog)
+    expired = retention.find_expired(lake, catalog, datetime.now(UTC))
     planned = {
         "raw_files": len(expired.raw),
         "refused_files": len(expired.refused),
         "nights": [night.isoformat() for night in expired.nights],
     }
-    done = {} if dry_run or not expired else retention.delete_expired(lake, expired)
+    done = {} if dry_run or not expired else retention.delete_expired(lake, expired, catalog)
     if as_json:
         terminal.print_json({"found": planned, "done": done})
     elif not expired:

@@ -5,6 +5,7 @@ They show figures of stored reports and compute none.
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -210,6 +211,7 @@ def report_render(settings: Settings, nights: NightRange, app: str | None, as_js
       andon report render --app chat --from 2026-10-01
     """
     from evals.reports.render import render_reports
+    from evals.specs import CatalogError
     from orchestration.runtime import pin_checks
 
     lake = open_existing(settings)
@@ -218,7 +220,10 @@ def report_render(settings: Settings, nights: NightRange, app: str | None, as_js
     if first > last:
         raise click.UsageError(f"--from {first} is after --to {last}")
     run = pin_checks.describe_expiring(settings)
-    done = list(render_reports(lake, first, last, app, run))
+    catalog = None
+    with contextlib.suppress(CatalogError):  # a page without right answers is better than none
+        catalog = settings.load_catalog()
+    done = list(render_reports(lake, first, last, app, run, catalog))
     if as_json:
         terminal.print_json([{**row._asdict(), "night": row.night.isoformat()} for row in done])
         return

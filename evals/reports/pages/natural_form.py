@@ -74,6 +74,7 @@ class PreviousAnswer(NamedTuple):
     version: str
     day: date
     is_same: bool
+    trace_id: str
     markup: Markup
 
 
@@ -95,6 +96,10 @@ class Compared(NamedTuple):
     """A team's own template."""
     words: Sequence[str] = ()
     """What evaluators wrote, whose quotations are marked in passages."""
+
+
+ALONE = Compared()
+"""An answer that is shown beside nothing."""
 
 
 def render_natural_form(
@@ -196,6 +201,7 @@ def compare_previous(previous: Trace | None, trace: Trace, most: int) -> Previou
         version=previous.prompt_version or previous.prompt_hash or "before",
         day=previous.ts.date(),
         is_same=previous.output == trace.output,
+        trace_id=previous.trace_id,
         markup=compare_texts(previous.output, trace.output, most),
     )
 

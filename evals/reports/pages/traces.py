@@ -12,7 +12,7 @@ from evals.records import Label, Trace
 from evals.reports.failing_answers import FailingNight, Given, list_failed
 from evals.reports.pages.answers import name_list
 from evals.reports.pages.environment import load_environment
-from evals.reports.pages.natural_form import SHORTEST, TEXT, Compared, build_natural_form
+from evals.reports.pages.natural_form import ALONE, SHORTEST, TEXT, Compared, build_natural_form
 from evals.reports.pages.texts import CutText, cut_text, find_source_link
 from evals.reports.report import Report
 from evals.reports.similar_traces import EXCERPT, Similar
@@ -51,13 +51,14 @@ def render_trace(
     failing: FailingNight,
     beside: Beside | None,
     similar: Sequence[Similar] = (),
+    compared: Compared = ALONE,
 ) -> tuple[str, str]:
     """Renders the page of a trace; returns its name below the night's folder, and the page."""
     given = failing.given[trace.trace_id]
     labels = failing.labels.get(trace.trace_id, ())
     most = TEXT
     while True:
-        page = render_cut(trace, report, given, labels, beside, similar, most)
+        page = render_cut(trace, report, given, labels, beside, similar, compared, most)
         if len(page.encode("utf-8", "replace")) <= LARGEST or most < SHORTEST:
             return f"{TRACES}/{name_trace_page(trace.trace_id)}", page
         most //= 4
@@ -70,12 +71,14 @@ def render_cut(
     labels: Sequence[Label],
     beside: Beside | None,
     similar: Sequence[Similar],
+    compared: Compared,
     most: int,
 ) -> str:
     """Renders a trace's page with texts of a length."""
     failed = list_failed(given)
     words = [row.explanation for row in given if row.explanation]
-    form = build_natural_form([trace], Compared(words=words), most=most, failed=bool(failed))
+    beside_it = compared._replace(words=words)
+    form = build_natural_form([trace], beside_it, most=most, failed=bool(failed))
     return (
         load_environment()
         .get_template("trace.html")

@@ -31,8 +31,8 @@ ALLOWED = frozenset(
 """Elements of the default form."""
 ATTRIBUTES = frozenset(
     {
-        "class", "data-label", "dir", "href", "open", "rel", "scope", "start", "tabindex",
-        "target", "title",
+        "class", "data-label", "data-trace", "dir", "href", "open", "rel", "scope", "start",
+        "tabindex", "target", "title",
     }
 )  # fmt: skip
 
