@@ -14,6 +14,7 @@ from evals.evaluators.registry import Evaluator
 from evals.privacy.row_filter import PrivacyFilter
 from evals.records import GoldValue, Json, Trace, digest
 from evals.specs import Catalog, CatalogError
+from evals.specs.suites import PREVIOUS
 from evals.storage.lake import Lake
 
 
@@ -35,7 +36,7 @@ class RightAnswers:
             every = resolution.resolve_app(self.catalog, app)
         except CatalogError:
             return ()
-        return [one for one in every if one.gold not in (None, "labels")]
+        return [one for one in every if one.gold not in (None, "labels", PREVIOUS)]
 
     def find(self, trace: Trace, imported: Iterable[GoldValue] = ()) -> tuple[GoldValue, ...]:
         """Finds the right answers of a trace; one that several dimensions share has no name.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from evals.reports.right_answers import RightAnswers
 from evals.review_app.gold_index import GoldIndex
 from evals.review_app.judge_verdicts import JudgeIndex
 from evals.review_app.judged_questions import JudgedQuestions
@@ -41,6 +42,7 @@ class ReviewSite:
         self.read_from: tuple[Queue, Verdicts] | None = None
         self.judges, self.gold, self.leases = JudgeIndex(lake), GoldIndex(lake), Leases()
         self.loaded, self.loaded_at = load_catalog(), now()
+        self.right = RightAnswers(lake, self.loaded)
 
     def read_queue(self) -> Queue:
         """Reads the questions that were drawn, and those that were answered here before."""
@@ -62,3 +64,10 @@ class ReviewSite:
             except (OSError, ValueError):
                 return self.loaded
         return self.loaded
+
+    @property
+    def right_answers(self) -> RightAnswers:
+        """The right answers of the catalog, as it is now."""
+        if self.right.catalog is not self.catalog:
+            self.right = RightAnswers(self.lake, self.catalog)
+        return self.right

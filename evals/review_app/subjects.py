@@ -12,10 +12,15 @@ from markupsafe import Markup
 
 from evals.records import GoldValue, Score, Trace
 from evals.reports.pages.natural_form import render_natural_form
+from evals.reports.previous_answers import find_previous
 from evals.review_app.queue_index import Question
 from evals.review_app.site import ReviewSite
 from evals.review_app.visits import Refused
 from evals.review_app.votes import find_dimension
+from evals.specs.review_templates import read_review_template
+
+LOOKED_THROUGH = 32_000_000
+"""Bytes of traces in which the answer of the prompt before is looked for: a person waits."""
 
 
 class Subject(NamedTuple):
@@ -24,6 +29,8 @@ class Subject(NamedTuple):
     traces: tuple[Trace, ...]
     """The trace; of a session all its turns, the oldest first."""
     gold: tuple[GoldValue, ...]
+    previous: Trace | None
+    """How the prompt before answered the same request."""
 
     @property
     def trace(self) -> Trace:
@@ -41,19 +48,27 @@ def read_subject(site: ReviewSite, question: Question) -> Subject:
     trace: Trace | None = next(lake.stream_night("traces", night, ("trace_id", [trace_id])), None)
     if trace is None:
         raise Refused(410, "this answer was deleted, or left its night; go on to the next one")
-    gold = site.gold.read(trace_id)
+    gold = site.right_answers.find(trace, site.gold.read(trace_id))
+    previous = find_previous(lake, night, trace.app, [trace_id], LOOKED_THROUGH).get(trace_id)
     dimension = find_dimension(site.catalog, question)
     if dimension is None or dimension.subject == "trace" or trace.session_id is None:
-        return Subject((trace,), gold)
+        return Subject((trace,), gold, previous)
     turns: Sequence[Trace] = [
         one
         for one in lake.stream_night("traces", night, ("session_id", [trace.session_id]))
         if one.app == trace.app and one.trace_id != trace_id and one.ts <= trace.ts
     ]
-    return Subject((*sorted(turns, key=lambda one: one.ts), trace), gold)
+    return Subject((*sorted(turns, key=lambda one: one.ts), trace), gold, previous)
 
 
 def draw_subject(site: ReviewSite, subject: Subject, scores: Sequence[Score]) -> Markup:
     """Draws a subject; evaluators' quotations are marked where their verdicts are shown."""
     words = [score.explanation for score in scores if score.explanation]
-    return render_natural_form(subject.traces, gold=subject.gold, words=words)
+    app = site.catalog.apps.get(subject.trace.app)
+    return render_natural_form(
+        subject.traces,
+        gold=subject.gold,
+        previous=subject.previous,
+        template=read_review_template(site.catalog.root, app),
+        words=words,
+    )

@@ -184,13 +184,17 @@ def load_sandbox() -> SandboxedEnvironment:
 
 def show_natural(value: object) -> Markup:
     """Renders a value in the form that suits it, as the default form does."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return render_text(text, TEXT)
+    return render_text(spell_value(value), TEXT)
 
 
-def show_change(after: str, before: str) -> Markup:
-    """Renders how a text differs from another."""
-    return compare_texts(before, after, TEXT)
+def show_change(after: object, before: object) -> Markup:
+    """Renders how a value differs from another."""
+    return compare_texts(spell_value(before), spell_value(after), TEXT)
+
+
+def spell_value(value: object) -> str:
+    """Returns a text as it is, also one that a template marked as safe; JSON of anything else."""
+    return str(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def describe_mistake(path: str, error: Exception) -> str:
