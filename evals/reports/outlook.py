@@ -15,11 +15,9 @@ from evals.evaluators.registry import needs_alignment
 from evals.reports.phrases import format_day, format_percent
 from evals.reports.report import Report
 from evals.reports.sections import accounting, cost, errors, provenance, results
-from evals.runs.score_files import NOT_ASKED
+from evals.runs.score_files import UNASKED
 from evals.specs import Budget, ModelPin
 
-UNASKED = NOT_ASKED | {"no-model", "no-key"}
-"""Codes of questions that were due and not asked, as dbt's macro `is_unasked` has them."""
 YEAR = 365.25
 NEVER = 365 * 30
 """Days beyond which a trend predicts nothing."""

@@ -29,6 +29,8 @@ TEMPORARY_REASONS = frozenset(
 """Reasons to skip that may not apply to the next run."""
 NOT_ASKED = TEMPORARY_REASONS | {"budget"}
 """Reasons to skip a question that another run asks."""
+UNASKED = NOT_ASKED | {"no-model", "no-key"}
+"""Reasons to skip a question that was due; the dbt macro `is_unasked` has the same."""
 
 
 def build_score(

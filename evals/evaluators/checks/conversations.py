@@ -1,7 +1,7 @@
 """Checks of agents and conversations: what broke first, what was asked again, who was handed over.
 
-With `subject: session` they read the steps and messages of all turns. Whether the user's goal was
-reached is a question for a judge of sessions.
+With `subject: session` they read the steps and messages of all turns. Whether a goal that no tool
+shows was reached is a question for a judge of sessions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from evals.evaluators.checks.tool_calls import read_error, select_objects
+from evals.evaluators.checks.tool_calls import list_tool_calls, read_error, select_objects
 from evals.evaluators.checks.tools import NO_STEPS
 from evals.evaluators.code_checks import Examples, Params, Result, check, quoted
 from evals.evaluators.normal_form import normalize_text
@@ -29,6 +29,45 @@ FOUND: JsonLike = {"kind": "tool", "name": "search", "output": "parcel 3381: at 
 FAILED: JsonLike = {"kind": "tool", "name": "search", "error": "timeout after 10 s"}
 HANDOFF = re.compile(r"^(?:hand[-_ ]?off|transfer)(?:[-_ ]+to)?[-_ :]+(.+)$", re.IGNORECASE)
 """Names of steps and tools by which agents hand over, such as `transfer_to_billing`."""
+
+
+class GoalReached(Params):
+    """Params of `goal_reached`."""
+
+    tools: tuple[str, ...] = Field(
+        min_length=1, description="the tools whose calls reach the goal, such as `refund_order`"
+    )
+
+
+@check(
+    "goal_reached",
+    reads=("steps", "messages"),
+    behaviour=1,
+    params=GoalReached,
+    evaluates_unanswered=True,
+    weak="a call that ended well may have done something else; ask a judge of sessions too",
+    examples=Examples(
+        params={"tools": ["search"]},
+        passes={"steps": [FAILED, FOUND]},
+        fails={"steps": [FOUND, FAILED]},
+    ),
+)
+def goal_reached(trace: Trace, params: GoalReached, gold: Json) -> Result:
+    """Each tool that reaches the goal was called, and its last call ended well; value is the share.
+
+    A call whose result was not recorded counts as one that ended well.
+    """
+    calls = list_tool_calls(trace)
+    if calls is None:
+        return NO_STEPS
+    last = {call.name: call for call in calls}
+    problems = [
+        f"{name} failed last: {last[name].error}" if name in last else f"{name} was not called"
+        for name in params.tools
+        if name not in last or last[name].error
+    ]
+    share = round(1 - len(problems) / len(params.tools), 4)
+    return Outcome(not problems, share, quoted("; ".join(problems), 400) if problems else "")
 
 
 class FailedSteps(Params):

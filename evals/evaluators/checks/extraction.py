@@ -154,7 +154,7 @@ def compare_with_gold(params: Attributes, trace: Trace, gold: Json) -> Result:
         return compared
     answered, expected, comparison = compared
     lines = [
-        f"{name}: said {show_values(answered.get(name))}, gold {show_values(expected.get(name))}"
+        f"{name}: got {show_values(answered.get(name))}, expected {show_values(expected.get(name))}"
         for name in sorted(comparison.wrong + comparison.missed + comparison.invented)
     ]
     f1 = comparison.f1()

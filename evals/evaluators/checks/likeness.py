@@ -45,7 +45,8 @@ def equals(trace: Trace, params: Equals, gold: Json) -> Result:
         return NO_GOLD
     if any(is_gold_text(trace.output, value, params.ignore_case) for value in accepted):
         return Outcome(True)
-    return Outcome(False, explanation=f"said {quoted(trace.output)}, gold {show_values(accepted)}")
+    words = f"got {quoted(trace.output)}, expected {show_values(accepted)}"
+    return Outcome(False, explanation=words)
 
 
 def is_gold_text(output: str, gold: Json, ignore_case: bool) -> bool:
@@ -81,7 +82,7 @@ def exact(trace: Trace, params: Params, gold: Json) -> Result:
     if not accepted:
         return NO_GOLD
     same = trace.output in accepted
-    words = f"said {quoted(trace.output)}, gold {show_values(list(accepted))}"
+    words = f"got {quoted(trace.output)}, expected {show_values(list(accepted))}"
     return Outcome(same, explanation="" if same else words)
 
 
@@ -109,7 +110,7 @@ def normalized(trace: Trace, params: Params, gold: Json) -> Result:
     output = normalize_words(trace.output)
     best = max(token_f1(output, normalize_words(text)) for text in accepted)
     same = any(output == normalize_words(text) for text in accepted)
-    words = f"said {quoted(trace.output)}, gold {show_values(list(accepted))}"
+    words = f"got {quoted(trace.output)}, expected {show_values(list(accepted))}"
     return Outcome(same, round(best, 4), "" if same else words)
 
 

@@ -72,7 +72,7 @@ def list_terms(question: str, source: str, most: int) -> dict[str, str]:
 
 
 RUN = 4
-"""Words in a row that count as said again."""
+"""Words in a row that count as a repeat."""
 
 
 class Density(Params):
@@ -106,7 +106,7 @@ def information_density(trace: Trace, params: Density, gold: Json) -> Result:
     """The output has no filler and no repeats; value is the share of its words that say something.
 
     A word says something where it is a term or a number of the source; the value is that share
-    times the share of runs of four words that are said for the first time.
+    times the share of runs of four words that occur for the first time.
     """
     if not (trace.context or "").strip():
         return Skip("no-source")

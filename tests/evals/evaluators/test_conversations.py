@@ -98,3 +98,20 @@ def test_handoffs_are_bounded(names: tuple[str, ...], params: dict[str, Any], wo
 def test_what_is_not_recorded_is_skipped(name: str, fields: dict[str, Any]) -> None:
     """A trace without steps or without questions has no verdict."""
     assert isinstance(judge(name, **fields), Skip)
+
+
+@pytest.mark.parametrize(
+    ("steps", "share", "words"),
+    [
+        ((OK, {**PAID, "error": None}), 1.0, ""),
+        ((BAD, OK, PAID), 0.5, "pay failed last: declined"),
+        ((OK, BAD), 0.0, "search failed last: timeout; pay was not called"),
+    ],
+)
+def test_a_goal_is_reached_by_the_last_call_of_each_tool(
+    steps: tuple[Any, ...], share: float, words: str
+) -> None:
+    """A call that failed and was made again reached it; without steps there is nothing to see."""
+    result = judge("goal_reached", {"tools": ["search", "pay"]}, steps=steps)
+    assert (result.passed, result.value, result.explanation) == (not words, share, words)
+    assert isinstance(judge("goal_reached", {"tools": ["pay"]}), Skip)
