@@ -21,7 +21,13 @@ GOLD = {"title": "Desk Lamp", "price": {"12.49": 1}, "colour": None}
 ATTRIBUTES = [
     ('{"title": " desk  lamp", "price": "12.49"}', {}, True, 1.0, ""),
     ('{"title": "Desk Lamp", "price": 12.49, "colour": "N/A"}', {}, True, 1.0, ""),
-    ('{"title": "Desk Lamp", "price": "12.99"}', {}, False, 0.5, "price: got 12.99, expected 12.49"),
+    (
+        '{"title": "Desk Lamp", "price": "12.99"}',
+        {},
+        False,
+        0.5,
+        "price: got 12.99, expected 12.49",
+    ),
     ('{"title": "Desk Lamp"}', {}, False, 2 / 3, "price: got nothing, expected 12.49"),
     ('{"title": "Desk Lamp", "price": "12.49", "colour": "red"}', {}, False, 0.8, "colour"),
     ('{"title": "desk lamp", "price": "12.49"}', {"ignore_case": False}, False, 0.5, "title"),
