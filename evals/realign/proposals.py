@@ -247,8 +247,7 @@ def explain_dev(
 
 def store_draft(work: LabelledJudge, draft: Draft, evidence: Evidence) -> MeasuredDraft:
     """Returns a draft as it is stored, with the time at which it was first made."""
-    path = work.catalog.root / "judges" / f"{work.judge.judge}.yaml"
-    file = change_file(path.read_text("utf-8"), draft.judge, draft.changed)
+    file = change_file(read_file(work), draft.judge, draft.changed)
     name = f"{draft.kind}-{digest([file, evidence.before], 8)}"
     known = read_candidate(work.lake, work.judge.judge, name)
     made = known.made if known else work.now.isoformat(timespec="seconds")
@@ -256,6 +255,18 @@ def store_draft(work: LabelledJudge, draft: Draft, evidence: Evidence) -> Measur
     if known:
         evidence = keep_look(json_form.from_json(Evidence, known.evidence), evidence)
     return seal(draft, evidence, stored)
+
+
+def read_file(work: LabelledJudge) -> str:
+    """Reads the judge's file.
+
+    Raises:
+        CatalogError: no file has its name.
+    """
+    path = work.catalog.root / "judges" / f"{work.judge.judge}.yaml"
+    if not path.is_file():
+        raise CatalogError(f"{path} does not exist; name the file after its judge")
+    return path.read_text("utf-8")
 
 
 def keep_look(before: Evidence, evidence: Evidence) -> Evidence:

@@ -66,6 +66,7 @@ placed as (
     select compared.*, members.slice
     from compared
     inner join members using (date, app, trace_id)
+    where members.slice <> 'all'
 )
 
 select
@@ -364,7 +365,8 @@ def describe_outlook(one: Alignment) -> str:
     rates = (dev.passes.rate, dev.fails.rate)
     shown = f"TPR {format_whole_percent(rates[0])} and TNR {format_whole_percent(rates[1])} on dev"
     if min(rates) <= LEAST_RATE:
-        return f"{shown} labels: it would pass no look; improve it first (`andon judge candidates`)"
+        remedy = f" (`andon judge realign {one.evaluator}`)" if one.kind == "judge" else ""
+        return f"{shown} labels: it would pass no look; improve it first{remedy}"
     last = one.agreed.looks[-1].at if one.agreed and one.agreed.looks else 0
     at = find_passable_look(rates, last)
     if at is None:

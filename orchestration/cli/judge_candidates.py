@@ -120,10 +120,11 @@ def compare_judge(
 
     lake, catalog = open_existing(settings), settings.load_catalog()
     stored = find_stored(lake, name, candidate) if name in catalog.judges else None
-    if stored is None and candidate:
+    if stored is None and candidate is not None:
         found = rivals.compare_evaluators(lake, name, candidate, app)
         if isinstance(found, str):
-            fail(USAGE, found)
+            known = f"no candidate {candidate!r} of {name} (`andon judge candidates {name}`), and "
+            fail(USAGE, f"{known if name in catalog.judges else ''}{found}")
         if as_json:
             terminal.print_json(rivals.describe_as_json(found))
             return
@@ -182,7 +183,8 @@ def promote_judge(
         row |= {"file": str(promotion.file), "objections": list(promotion.objections)}
         terminal.print_json({**row, "diff": promotion.diff})
         return
-    terminal.print_line(promotion.diff.rstrip() or "the judge's file is the candidate's already")
+    for line in promotion.diff.splitlines() or ["the judge's file is the candidate's already"]:
+        terminal.print_line(line)
     for reason in promotion.objections:
         terminal.print_error(f"against it: {reason}")
     done = "would be written" if dry_run else "written; commit it"
@@ -204,7 +206,7 @@ def find_stored(lake: Lake, name: str, candidate: str | None) -> StoredCandidate
     from evals.reports import json_form
     from evals.storage.documents.judge_candidates import list_candidates, read_candidate
 
-    if candidate:
+    if candidate is not None:
         return read_candidate(lake, name, candidate)
     every = list_candidates(lake, name)
     return max(
@@ -281,7 +283,7 @@ def print_measured(split: str, measured: Measured, candidate: str) -> None:
     terminal.print_line(
         f"    difference {format_difference(difference)}{level}; {difference.only_candidate} "
         f"answers only the candidate judges as people do, {difference.only_now} only the judge "
-        f"there is (p {difference.p:.3f})"
+        "there is"
     )
 
 

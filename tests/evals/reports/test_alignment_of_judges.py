@@ -60,6 +60,7 @@ def open_home(root: Path, *agreed: dict[str, Any], labels: int = 60) -> Lake:
     lake.write("labels_mapped", NIGHT, mapped)
     write_mart(lake, "fct_scores", [build_score(n) for n in range(labels + 5)])
     slices = [{"slice": "plan=free" if n % 2 else "plan=paid"} | place(n) for n in range(labels)]
+    slices += [{"slice": "all"} | place(n) for n in range(labels)]
     if slices:
         write_mart(lake, "fct_slice_members", slices)
     return lake
