@@ -55,6 +55,8 @@ Found = Mapping[tuple[str, str], Sequence[Disagreement]]
 def read_disagreements(lake: Lake, nights: Iterable[date]) -> Found:
     """Reads disagreements of each evaluator, of the newest nights first.
 
+    Those of the test labels stay unread: whoever reads them would fit the judge to them.
+
     Args:
         lake: has the marts, traces and labels.
         nights: those that are looked at.
@@ -67,12 +69,23 @@ def read_disagreements(lake: Lake, nights: Iterable[date]) -> Found:
             for batch in stream_rows(file)
             for row in batch
         ]
+        locked = find_locked(lake, night) if rows else set()
+        rows = [row for row in rows if (row.app, row.trace_id, row.dimension) not in locked]
         rows.sort(key=lambda row: (compute_place(row.trace_id, row.app), row))
         for row in rows:
             own = chosen[row.app, row.evaluator]
             if len(own) < SHOWN:
                 own.append(row)
     return add_texts(lake, chosen)
+
+
+def find_locked(lake: Lake, night: date) -> set[tuple[str, str, str]]:
+    """Finds a night's test labels, by application, trace and dimension."""
+    return {
+        (row.app, row.trace_id, row.dimension)
+        for row in lake.read("labels_mapped", [night])
+        if row.split == "test"
+    }
 
 
 def add_texts(lake: Lake, chosen: Mapping[tuple[str, str], Sequence[Contradicted]]) -> Found:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from evals.records import Trace
 from evals.reports import board_pages
 from evals.reports.alignment import (
     describe_as_json,
@@ -17,6 +18,7 @@ from evals.reports.alignment import (
     read_last_reports,
     store_alignment,
 )
+from evals.reports.disagreements import read_disagreements
 from evals.storage.documents.review_queues import ReviewQuestion, write_review_queue
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import write_parquet
@@ -75,7 +77,7 @@ def build_score(n: int) -> dict[str, Any]:
     """A verdict of the judge: it is wrong about every tenth answer, all of the paid plan."""
     passed = (n % 3 != 0) != (n % 10 == 0)
     row = {"subject": "trace", "subject_id": f"t{n}", "dimension": "tone", "evaluator": "polite"}
-    row |= {"evaluator_version": VERSION, "status": "scored"}
+    row |= {"evaluator_version": VERSION, "status": "scored", "explanation": ""}
     return place(n) | row | {"verdict": "pass" if passed else "fail"}
 
 
@@ -167,3 +169,15 @@ def test_the_page_of_a_judge_shows_its_alignment(
     assert "16 passes and 8 failures in dev (they choose between candidates)" in page.words
     assert "Two people agree on 50% (33–67%) of 30 pairs of verdicts (κ" in page.words
     assert "plan=paid24" in page.words
+
+
+def test_disagreements_of_the_test_labels_stay_unread(tmp_path: Path) -> None:
+    """Whoever reads them would fit the judge to them, and the look would show nothing."""
+    lake = open_home(tmp_path, agree())
+    traces = [Trace(f"t{n}", datetime(2026, 10, 8, tzinfo=UTC), "shop", "no") for n in range(60)]
+    lake.write("traces", NIGHT, traces)
+    wrong = {"dimension": "tone", "evaluator": "polite", "evaluator_version": VERSION}
+    wrong |= {"verdict": "pass", "label": "fail"}
+    write_mart(lake, "fct_disagreements", [place(n) | wrong for n in (1, 2, 3, 4)])
+    (found,) = read_disagreements(lake, [NIGHT]).values()
+    assert sorted(one.row.trace_id for one in found) == ["t1", "t2"]
