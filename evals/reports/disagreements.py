@@ -69,7 +69,7 @@ def read_disagreements(lake: Lake, nights: Iterable[date]) -> Found:
             for batch in stream_rows(file)
             for row in batch
         ]
-        locked = find_locked(lake, night) if rows else set()
+        locked = find_locked(lake, night)
         rows = [row for row in rows if (row.app, row.trace_id, row.dimension) not in locked]
         rows.sort(key=lambda row: (compute_place(row.trace_id, row.app), row))
         for row in rows:
