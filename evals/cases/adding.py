@@ -112,7 +112,7 @@ def build_case(
         app=trace.app,
         dimension=judged.dimension,
         verdict=judged.verdict,
-        why=redact(judged.why.strip()),
+        why=redact(judged.why.strip().encode("utf-8", "replace").decode()),
         gold=gold,
         trace=record_trace(redacted),
         origin=CaseOrigin(

@@ -81,14 +81,14 @@ def write_note(
     trace, privacy = found.trace, PrivacyFilter.load(lake, catalog)
     redact = build_redactor(privacy.list_redacted_kinds(trace.app) or PII_KINDS)
     broke = mark_break(trace, draft.place)
-    author = privacy.hash_identity(draft.author.strip())
+    author = privacy.hash_identity(to_utf8(draft.author.strip()))
     earlier = find_note(lake, trace.app, trace.trace_id, author)
     note = OpenNote(
         app=trace.app,
         trace_id=trace.trace_id,
         night=found.night,
         verdict=draft.verdict,
-        text=redact(draft.text.strip()),
+        text=redact(to_utf8(draft.text.strip())),
         place=broke.place,
         failing_state=redact(broke.failing_state),
         last_good_state=redact(broke.last_good_state),
@@ -100,6 +100,11 @@ def write_note(
         thread=earlier.key if earlier else "",
     )
     return add_note(lake, note)
+
+
+def to_utf8(text: str) -> str:
+    """Returns a text without what UTF-8 lacks, such as a byte that a terminal passed on."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def check_draft(draft: DraftNote) -> None:

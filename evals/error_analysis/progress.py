@@ -52,6 +52,8 @@ class Progress(NamedTuple):
 
     def describe_stop(self) -> str:
         """Describes the stop rule in a sentence."""
+        if not self.noted:
+            return f"reading may stop after {STOP_AFTER} traces without a new mode"
         n = self.since_new_mode
         traces = "1 trace" if n == 1 else f"{n} traces"
         count = f"{traces} read since the last new mode; at {STOP_AFTER} you may stop"

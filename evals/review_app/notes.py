@@ -26,6 +26,7 @@ from evals.error_analysis.progress import Progress, measure_progress
 from evals.error_analysis.reading import NIGHTS, make_reading_list
 from evals.records import Trace, digest
 from evals.reports.pages.natural_form import render_natural_form
+from evals.reports.phrases import join_names
 from evals.review_app.progress import describe_progress, estimate_pace
 from evals.review_app.rendering import MenuEntry
 from evals.review_app.verdict_forms import read_seconds
@@ -43,6 +44,8 @@ from evals.storage.documents.review_drafts import Draft, delete_draft, read_draf
 
 LARGEST_CHOICE = 120
 """Characters of a place in the list to choose from."""
+MOST_PLACES = 500
+"""Places to choose from; the terminal takes any."""
 
 
 class Analysed(NamedTuple):
@@ -93,7 +96,7 @@ def describe_analyses(rows: list[Analysed]) -> str:
         return "There is no application yet"
     if not due:
         return "No error analysis is due"
-    return f"Error analysis is due for {', '.join(due)}"
+    return f"Error analysis is due for {join_names(due)}"
 
 
 def find_title(visit: Visit, app: str) -> str:
@@ -205,7 +208,7 @@ def show_form(visit: Visit, reading: Reading, problem: str = "") -> HTMLResponse
         reading=reading,
         form=render_natural_form([reading.trace]),
         title=find_title(visit, reading.app),
-        places=[shorten_place(place) for place in list_places(reading.trace)],
+        places=[shorten_place(one) for one in list_places(reading.trace)[:MOST_PLACES]],
         draft=find_draft(visit, reading),
         problem=problem,
         analysis=progress,

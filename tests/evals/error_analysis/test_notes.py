@@ -64,6 +64,8 @@ def test_a_note_names_the_place_and_the_state_before_it(tmp_path: Path) -> None:
     assert "170" not in note.text
     assert note.answer
     assert note.night == NIGHT
+    odd = dataclasses.replace(FAIL, text="a byte: \udcff", author="B\udcff", place="")
+    assert write_note(lake, catalog, found, odd, NOW).text == "a byte: ?"
     assert [place.key for place in list_places(AGENT)] == [
         "input", "turn:1", "step:1", "step:2", "step:3", "answer",
     ]  # fmt: skip
