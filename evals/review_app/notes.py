@@ -255,7 +255,7 @@ def save_note(visit: Visit) -> Response:
     reading, site = read_form(visit), visit.site
     verdict = visit.field("verdict")
     if verdict not in ("pass", "fail"):
-        return show_form(visit, reading, "Choose Something broke or Nothing broke.")
+        return show_form(visit, reading, "Choose It broke or Nothing broke.")
     is_fail = verdict == "fail"
     draft = DraftNote(
         verdict="fail" if is_fail else "pass",

@@ -35,7 +35,17 @@ ATTACK = (
     '<form action="/undo" method="post"><button data-key="p">x</button></form>'
 )
 QUEUED = 50_000
-APPS = {"keys": 3, "reload": 2, "pairs": 6, "touch": 2, "idle": 1, "attack": 1, "axe": 3, "bulk": 9}
+APPS = {
+    "notes": 3,
+    "keys": 3,
+    "reload": 2,
+    "pairs": 6,
+    "touch": 2,
+    "idle": 1,
+    "attack": 1,
+    "axe": 3,
+    "bulk": 9,
+}
 
 
 class Served(NamedTuple):
@@ -51,7 +61,7 @@ class Served(NamedTuple):
 
 
 def list_traces() -> list[Trace]:
-    """Some answers of each application; those of `attack` are hostile."""
+    """Some answers of each application; those of `attack` and `notes` are hostile."""
     traces = [
         replace(ANSWER, trace_id=f"{app}-{n}", app=app, output=f"Answer {n} of {app}.")
         for app, count in APPS.items()
@@ -65,7 +75,7 @@ def list_traces() -> list[Trace]:
         "steps": ({"kind": "retrieval", "documents": [{"id": ATTACK, "content": ATTACK}]},),
         "metadata": {ATTACK: ATTACK, "url": "https://evil.example"},
     }
-    return [replace(one, **hostile) if one.app == "attack" else one for one in traces]
+    return [replace(one, **hostile) if one.app in ("attack", "notes") else one for one in traces]
 
 
 @pytest.fixture(scope="module")
@@ -281,6 +291,40 @@ def test_everybody_can_use_it(served: Served, desks: Any, scheme: str) -> None:
         page.goto(path)
         found = axe.Axe().run(page).response["violations"]
         assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
+
+
+def test_error_analysis_by_keyboard(served: Served, desks: Any) -> None:
+    """Hostile traces are read, noted, grouped and kept as a case, at 390 pixels and by keys."""
+    desk = desks(served, "lee", "/reading", viewport={"width": 390, "height": 844})
+    page = desk.page
+    with page.expect_navigation():
+        page.locator("form:has(input[value=notes]) button").click()
+    pages = [page.url]
+    for words in ("searched in the wrong shop", "wrong shop again", ATTACK):
+        page.keyboard.press("f")
+        assert "What is wrong?" in page.locator("#hint").inner_text()
+        page.keyboard.type(words)
+        page.locator("#place").select_option("step:1")
+        page.locator("#note").focus()
+        desk.press("Control+Enter")
+    assert "3 notes wait" in page.locator("h1").inner_text()
+    desk.press("g")
+    assert "retrieval" in page.locator(".matrix").inner_text()
+    pages.append(page.url)
+    page.goto(f"{served.url}/?app=notes")
+    desk.press("Enter")
+    page.keyboard.press("f")
+    page.keyboard.type("names the wrong shop")
+    desk.press("Control+Enter")
+    desk.press("c")
+    assert "A regression case" in page.locator(".last").inner_text()
+    for path in (*pages, f"{served.url}/reading", f"{served.url}/cases"):
+        page.goto(path)
+        assert page.evaluate("window.attacked") is None
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        found = axe.Axe().run(page).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
+    assert all(url.startswith((served.url, "data:")) for url in desk.asked)
 
 
 def test_a_queue_of_50000_is_fast(served: Served, desks: Any) -> None:
