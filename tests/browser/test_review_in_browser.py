@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from evals.records import Label, Trace
+from evals.storage.documents.failure_modes import FailureMode, Taxonomy, write_taxonomies
 from evals.storage.documents.review_queues import read_review_queue, write_review_queue
 from orchestration.settings import Settings
 from orchestration.web.review import ReviewAddress, serve_review
@@ -83,6 +84,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One server over a home with 50,000 questions in its queue."""
     settings = write_apps(tmp_path_factory.mktemp("review"), list_traces())
     lake, port = settings.open_lake(), find_free_ports()
+    modes = [FailureMode(f"m{n}", f"a-failure-mode-{n}", ()) for n in range(12)]
+    write_taxonomies(lake, "touch", [Taxonomy("touch", 1, tuple(modes))])
     bulk = [ask(f"many-{n}", "bulk") for n in range(QUEUED)]
     write_review_queue(lake, NIGHT, [*read_review_queue(lake, NIGHT), *bulk])
     review = serve_review(settings, ReviewAddress(f"http://127.0.0.1:{port}", port))
@@ -264,10 +267,13 @@ def test_a_phone_is_enough(served: Served, desks: Any) -> None:
     page = desk.page
     with page.expect_navigation():
         page.get_by_text("Begin").tap()
+    assert page.locator("[name=tag]").count() == 12
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     for name in ("pass", "fail", "defer"):
         box = page.locator(f"button.{name}").bounding_box()
         assert box
         assert box["height"] >= 44
+        assert box["x"] + box["width"] <= 390
         assert box["y"] + box["height"] <= 844
     page.locator("button.fail").tap()
     page.keyboard.type("It is blue.")
