@@ -76,7 +76,8 @@ def build_night_queue(
         )
     drawn = {(one.trace_id, one.labels) for one in queued}
     for one in read_review_queue(lake, night):
-        if one.stratum == review_queue.ANCHOR and not judged[one.trace_id, one.labels]:
+        is_due = one.stratum == review_queue.ANCHOR and not judged[one.trace_id, one.labels]
+        if is_due or one.stratum == review_queue.REGRADE:
             queued += [one] if (one.trace_id, one.labels) not in drawn else []
     write_review_queue(lake, night, queued)
     return queued

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -16,11 +16,16 @@ from evals.evaluators.gold import is_about
 from evals.evaluators.label_verdicts import is_from_people, map_verdict
 from evals.labels.mapped_labels import list_dimensions
 from evals.labels.night_queue import list_review_dimensions
-from evals.labels.review_queue import ReviewDimension
+from evals.labels.review_queue import REGRADE, ReviewDimension
 from evals.records import Json, Label, Outcome, Trace, digest
 from evals.specs import Catalog
 from evals.specs.label_rules import LabelRules
-from evals.storage.documents.review_queues import list_queue_nights, read_review_queue
+from evals.storage.documents.review_queues import (
+    ReviewQuestion,
+    list_queue_nights,
+    read_review_queue,
+    write_review_queue,
+)
 from evals.storage.id_index import find_nights
 from evals.storage.label_records import read_labels
 from evals.storage.lake import Lake
@@ -283,3 +288,46 @@ def count_pairs(
     both = sum(human == judge for human, judge in judged)
     labels = sum(n for _, n in sizes)
     return RubricAgreement(version, is_present, labels, pairs, agreed, len(judged), both)
+
+
+def queue_offers(lake: Lake, app: str, dimension: str, offers: Iterable[Offer]) -> int:
+    """Asks again about labels, each in the queue of its own night; returns how many are new.
+
+    The new label has the chance with which the answer was drawn before.
+    """
+    by_night: dict[date, list[Offer]] = defaultdict(list)
+    for offer in offers:
+        by_night[offer.night].append(offer)
+    added = 0
+    for night, own in by_night.items():
+        with lake.lock("review-queue", night.isoformat()):
+            before = {(one.trace_id, one.labels): one for one in read_review_queue(lake, night)}
+            after = before | dict(map(ask_again(app, dimension), own))
+            added += sum(before.get(key) != one for key, one in after.items())
+            if after != before:
+                write_review_queue(lake, night, after.values())
+    return added
+
+
+def ask_again(
+    app: str, dimension: str
+) -> Callable[[Offer], tuple[tuple[str, str], ReviewQuestion]]:
+    """Returns a function that builds the question about an offer, with what it is about."""
+
+    def build(offer: Offer) -> tuple[tuple[str, str], ReviewQuestion]:
+        label = offer.label
+        question = ReviewQuestion(
+            label.subject_id,
+            app,
+            dimension,
+            label.dimension,
+            offer.question,
+            "the question changed",
+            label.sampling_probability,
+            reasons=(REGRADE,),
+            stratum=REGRADE,
+            rubric_version=digest(offer.question),
+        )
+        return (label.subject_id, label.dimension), question
+
+    return build

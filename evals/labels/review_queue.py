@@ -22,6 +22,8 @@ RANDOM = "random"
 """The stratum of answers that are read for no other reason."""
 ANCHOR = "anchor"
 """The stratum of answers that a judge was asked about again, and that nobody has labelled."""
+REGRADE = "regrade"
+"""The stratum of answers that are judged again, since the wording of their question changed."""
 WORDS = {
     "failed": "failed by {}",
     "uncertain": "{} is uncertain",

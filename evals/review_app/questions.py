@@ -20,7 +20,7 @@ from evals.review_app.rendering import MenuEntry
 from evals.review_app.subjects import draw_subject, read_subject
 from evals.review_app.taxonomy import list_tags
 from evals.review_app.verdict_index import find_own, is_deferred
-from evals.review_app.views import Shown, View, get_about, open_view
+from evals.review_app.views import Shown, View, open_view
 from evals.review_app.visits import Refused, Visit, page, redirect, render
 from evals.review_app.votes import find_dimension, read_vote
 from evals.storage.documents.review_drafts import Draft, read_drafts
@@ -173,7 +173,7 @@ def find_last_decision(visit: Visit, view: View) -> Decision | None:
 
 def describe_decision(visit: Visit, view: View, question: Question) -> Decision | None:
     """Describes what people and evaluators decided, for somebody who has decided, or a reader."""
-    labels = view.verdicts.list_labels(get_about(question))
+    labels = view.list_labels(question)
     own = find_own(labels, view.annotator) if visit.session.may_write else None
     votes = [label for label in labels if not is_deferred(label)]
     if own is None and (visit.session.may_write or not votes):

@@ -5,11 +5,12 @@ What is shown of a question is in `questions`; the filters' widgets are in `queu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Literal, NamedTuple, get_args
 from urllib.parse import urlencode
 
+from evals.labels.review_queue import REGRADE
 from evals.records import Label
 from evals.review_app.progress import describe_progress, estimate_seconds
 from evals.review_app.queue_index import Question, Queue, Selection
@@ -36,14 +37,14 @@ class View(NamedTuple):
 
     def list_labels(self, question: Question) -> list[Label]:
         """Lists people's labels of a question that count."""
-        return self.verdicts.list_labels(get_about(question))
+        return select_current(question, self.verdicts.list_labels(get_about(question)))
 
     def find_state(self, question: Question) -> State:
         """Returns whether the visitor still has to answer a question."""
         about = get_about(question)
         if not self.verdicts.is_about(about):
             return "undecided"
-        labels = self.verdicts.list_labels(about)
+        labels = select_current(question, self.verdicts.list_labels(about))
         return find_state(labels, self.annotator, people=question.row.people)
 
     def list_chosen(self) -> Iterator[Question]:
@@ -148,7 +149,7 @@ def list_disputed(
     scores = site.judges.read(judged)
     catalog = site.catalog
     for question in judged:
-        labels = verdicts.list_labels(get_about(question))
+        labels = select_current(question, verdicts.list_labels(get_about(question)))
         own = find_own(labels, annotator)
         if annotator and (own is None or own.status == "deferred"):
             continue
@@ -163,3 +164,10 @@ def list_disputed(
 def get_about(question: Question) -> About:
     """Returns what the labels of a question are about."""
     return question.row.trace_id, question.row.labels
+
+
+def select_current(question: Question, labels: Sequence[Label]) -> list[Label]:
+    """Returns the labels that answer a question: where its wording changed, those given since."""
+    if question.row.stratum != REGRADE:
+        return list(labels)
+    return [one for one in labels if one.rubric_version == question.row.rubric_version]

@@ -8,11 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from evals.labels.regrading import compare_words, list_offers, measure_by_rubric
+from evals.labels.regrading import (
+    compare_words,
+    list_offers,
+    measure_by_rubric,
+    queue_offers,
+)
 from evals.labels.verdicts import record_label
 from evals.records import Label, Score, Trace, digest
 from evals.specs import Catalog, load_catalog
-from evals.storage.documents.review_queues import ReviewQuestion, write_review_queue
+from evals.storage.documents.review_queues import (
+    ReviewQuestion,
+    read_review_queue,
+    write_review_queue,
+)
 from evals.storage.lake import Lake
 from tests.catalog_files import write_catalog
 
@@ -94,3 +103,13 @@ def test_a_label_given_again_is_no_longer_offered(lake: Lake, catalog: Catalog) 
 def test_words_that_changed() -> None:
     """Those that only one of two wordings has, whatever their case."""
     assert compare_words("Is it Kind?", "is it kind and short?") == {"and", "short"}
+
+
+def test_an_offer_is_asked_in_the_queue_of_its_night(lake: Lake, catalog: Catalog) -> None:
+    """Once, under the present wording, in place of the question that was asked there before."""
+    offers = list_offers(lake, catalog, "desk", "kind")
+    assert queue_offers(lake, "desk", "kind", offers) == 5
+    assert queue_offers(lake, "desk", "kind", offers) == 0
+    queue = read_review_queue(lake, NIGHT)
+    assert {(one.question, one.stratum) for one in queue} == {(AFTER, "regrade")}
+    assert len(queue) == 5
