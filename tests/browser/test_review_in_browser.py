@@ -35,6 +35,11 @@ ATTACK = (
     '</pre></article><script>window.attacked=1</script><img src=x onerror="window.attacked=2">'
     '<form action="/undo" method="post"><button data-key="p">x</button></form>'
 )
+MARKUP = (
+    "**go** [on](javascript:window.attacked=4) <javascript:window.attacked=5> {{7-7}} "
+    "\u202e\x1b[31m "
+    "![i](https://evil.example/x.png) [d](data:text/html,x) <style>*{display:none}</style>"
+)
 QUEUED = 50_000
 APPS = {
     "notes": 3,
@@ -70,7 +75,7 @@ def list_traces() -> list[Trace]:
     ]
     hostile: Any = {
         "input": ATTACK,
-        "output": ATTACK + "x" * 4_000,
+        "output": f"# {ATTACK}\n\n{MARKUP}\n\n```{ATTACK}\n{ATTACK}\n```\n" + "x" * 4_000,
         "context": ATTACK,
         "messages": ({"role": ATTACK, "content": ATTACK}, {"role": "user", "content": ATTACK}),
         "steps": ({"kind": "retrieval", "documents": [{"id": ATTACK, "content": ATTACK}]},),
@@ -247,6 +252,9 @@ def test_a_hostile_trace_runs_nothing(served: Served, desks: Any) -> None:
     page = desk.press("Enter")
     assert "window.attacked" in page.locator(".subject").inner_text()
     assert page.evaluate("window.attacked") is None
+    made = page.locator(".subject").locator("script, img, svg, style, iframe, form, [id], [style]")
+    assert made.count() == 0
+    assert "{{7-7}} ‹U+202E›‹U+001B›[31m" in page.locator(".subject").inner_text()
     assert page.locator("[data-key=p]").count() == 1
     page.evaluate(
         "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=window.attacked=3>')"
