@@ -270,7 +270,7 @@ def find_stored(lake: Lake, catalog: Catalog, trace_id: str) -> StoredTrace:
 
     found = find_trace(lake, catalog, trace_id)
     if found is None:
-        fail(USAGE, f"no trace {trace_id!r} in {lake.home}; `andon analysis next` shows one")
+        fail(USAGE, f"no stored trace {trace_id!r}; `andon analysis next` shows one")
     return found
 
 
