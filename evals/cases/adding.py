@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from evals.evaluators.gold import GoldAndLabels
 from evals.evaluators.label_verdicts import decide_people
+from evals.evaluators.registry import is_recorded
 from evals.evaluators.resolution import resolve_app
 from evals.privacy.redaction import build_redactor
 from evals.privacy.row_filter import PrivacyFilter
@@ -191,7 +192,7 @@ def list_scores(lake: Lake, trace: Trace, night: date) -> Sequence[Judged]:
 def list_evaluators(catalog: Catalog, app: str) -> list[Evaluator]:
     """Lists the evaluators of single traces of an application, without recorded verdicts."""
     every = resolve_app(catalog, app)
-    return [one for one in every if one.subject == "trace" and one.kind != "recorded"]
+    return [one for one in every if one.subject == "trace" and not is_recorded(one.kind)]
 
 
 def find_gold(

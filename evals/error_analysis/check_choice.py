@@ -80,8 +80,8 @@ def choose_check(catalog: Catalog, examples: Sequence[Case]) -> Choice | None:
 
 def list_plain_checks() -> Iterator[Drafted]:
     """Yields the checks by code that need neither parameters nor gold nor a model."""
-    for name, kind in registry.all_types().items():
-        is_plain = kind.kind == "assertion" and not kind.needs_gold and name not in NEEDS_MODEL
+    for name, kind in registry.types_of("assertion").items():
+        is_plain = not kind.needs_gold and name not in NEEDS_MODEL
         if is_plain and isinstance(kind, EvaluatorByCode) and takes_nothing(kind.params):
             yield Drafted(name, {})
 

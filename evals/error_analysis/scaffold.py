@@ -64,7 +64,7 @@ class Draft(NamedTuple):
 
 
 def draft_evaluator(
-    catalog: Catalog, app: str, mode: FailureMode, kind: Kind, examples: Sequence[Case]
+    catalog: Catalog, app: str, mode: FailureMode, form: Kind, examples: Sequence[Case]
 ) -> Scaffold:
     """Drafts an evaluator for a failure mode of an application.
 
@@ -73,7 +73,7 @@ def draft_evaluator(
             that failed, or a judge has no model to ask.
     """
     check_request(catalog, app, mode, examples)
-    draft = draft_judge(catalog, mode) if kind == "judge" else draft_check(catalog, examples)
+    draft = draft_judge(catalog, mode) if form == "judge" else draft_check(catalog, examples)
     place: dict[Kind, Callable[[], list[DraftedFile]]] = {
         "guard": lambda: [place_guard(catalog, app, mode, draft)],
         "assertion": lambda: place_dimension(catalog, app, mode, draft),
@@ -85,7 +85,7 @@ def draft_evaluator(
     path = locate_cases(catalog.root, mode.name, EXAMPLES)
     refuse_existing(path)
     tests = DraftedFile(path, "", format_cases(examples).decode("utf-8", "surrogatepass"))
-    return Scaffold(mode.name, kind, (*place[kind](), tests), tuple(examples), draft.words)
+    return Scaffold(mode.name, form, (*place[form](), tests), tuple(examples), draft.words)
 
 
 def check_request(catalog: Catalog, app: str, mode: FailureMode, examples: Sequence[Case]) -> None:

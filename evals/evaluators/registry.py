@@ -57,6 +57,8 @@ KINDS = {
 """What the shipped kinds are, for the catalog's documentation."""
 UNDECLARED = frozenset({"recorded"})
 """Kinds that have a key of their own in a dimension, beside `check:`."""
+JUDGE = "judge"
+"""The kind of the catalog's `judges/`."""
 POLICY = "guardrail"
 """The kind of the scores of an evaluator under a guardrail's policy."""
 
@@ -233,6 +235,11 @@ def can_guard(one: EvaluatorType) -> bool:
 def is_recorded(kind: str) -> bool:
     """Whether scores of a kind are verdicts that somebody else gave."""
     return kind in UNDECLARED
+
+
+def is_judge(kind: str) -> bool:
+    """Whether a kind is that of the catalog's judges."""
+    return kind == JUDGE
 
 
 def needs_alignment(kind: str) -> bool:

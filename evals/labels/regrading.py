@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from evals.evaluators.gold import is_about
 from evals.evaluators.label_verdicts import is_from_people, map_verdict
+from evals.evaluators.registry import is_recorded
 from evals.labels.mapped_labels import list_dimensions
 from evals.labels.night_queue import list_review_dimensions
 from evals.labels.review_queue import REGRADE, ReviewDimension
@@ -184,7 +185,7 @@ def read_scored(lake: Lake, app: str, dimension: str, nights: Iterable[date]) ->
             if f"@{app}@" not in path.name:
                 continue
             for score in lake.stream_file("scores", path, ("verdict", ["pass", "fail"])):
-                if score.dimension == dimension and score.kind not in ("recorded",):
+                if score.dimension == dimension and not is_recorded(score.kind):
                     before = found.get(score.trace_id, Scored((), None))
                     value = before.value if score.value is None else score.value
                     passed = (*before.passed, score.verdict == "pass")

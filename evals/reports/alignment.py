@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
+from evals.evaluators import registry
 from evals.evaluators.label_verdicts import is_people_row
-from evals.evaluators.registry import is_recorded, needs_alignment
 from evals.records import JsonLike
 from evals.reports.archive import read_report
 from evals.reports.decide.judge_labels import LEAST_BOUND, LEAST_RATE, LOOKS, name_labels
@@ -156,7 +156,7 @@ def measure_alignment(lake: Lake, reports: Mapping[str, Report]) -> list[Alignme
 
 def is_judge(row: Result) -> bool:
     """Whether a row is of a judge of the catalog, whose name is that of a file."""
-    return row.kind == "judge" and bool(re.fullmatch(NAME, row.evaluator, re.ASCII))
+    return registry.is_judge(row.kind) and bool(re.fullmatch(NAME, row.evaluator, re.ASCII))
 
 
 def rank_candidates(lake: Lake, judge: str) -> list[StoredCandidate]:
@@ -205,9 +205,9 @@ def list_judges(report: Report) -> list[tuple[Result, Agreed | None]]:
     return [
         (row, agreed.get(row.identity))
         for row in rows
-        if needs_alignment(row.kind)
+        if registry.needs_alignment(row.kind)
         or (
-            is_recorded(row.kind)
+            registry.is_recorded(row.kind)
             and row.identity in agreed
             and not is_people_row(row.dimension, row.evaluator)
         )
@@ -365,7 +365,7 @@ def describe_outlook(one: Alignment) -> str:
     rates = (dev.passes.rate, dev.fails.rate)
     shown = f"TPR {format_whole_percent(rates[0])} and TNR {format_whole_percent(rates[1])} on dev"
     if min(rates) <= LEAST_RATE:
-        remedy = f" (`andon judge realign {one.evaluator}`)" if one.kind == "judge" else ""
+        remedy = f" (`andon judge realign {one.evaluator}`)" if registry.is_judge(one.kind) else ""
         return f"{shown} labels: it would pass no look; improve it first{remedy}"
     last = one.agreed.looks[-1].at if one.agreed and one.agreed.looks else 0
     at = find_passable_look(rates, last)
