@@ -69,7 +69,7 @@ record-demo: .venv/.ready  ## Record the demo's answers again from the pinned lo
 	@$(BIN)/python -m evals.experiments.demo_recording
 
 lock: .venv/.ready  ## Resolve the versions anew
-	@$(BIN)/uv pip compile pyproject.toml --extra platform --extra s3 --extra gcs --extra model --group dev --generate-hashes --universal \
+	@$(BIN)/uv pip compile pyproject.toml --extra platform --extra s3 --extra gcs --extra text --extra model --group dev --generate-hashes --universal \
 		--python-version 3.11 --no-header --quiet -o requirements.lock
 
 clean:  ## Remove what the targets made, data excepted
