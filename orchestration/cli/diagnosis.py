@@ -18,9 +18,11 @@ from evals.reports.missing_nights import (
     group_outages,
     list_reported_nights,
 )
+from evals.reports.pages.forms.team_template import find_mistake
 from evals.runs.night_locks import explain_pending
 from evals.specs import Catalog, CatalogError, Pinned, classify, load_catalog
 from evals.specs.cases import list_case_files, load_cases
+from evals.specs.review_templates import read_review_template
 from evals.storage.documents.failed_sources import read_failed_sources
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.model_lists import ModelList
@@ -129,6 +131,7 @@ def check_settings(settings: Settings, *, online: bool) -> list[Finding]:
         *check_rows(lake, catalog),
         *check_gold(lake, catalog),
         *check_cases(catalog),
+        *check_templates(catalog),
         *check_analyses(lake, catalog),
     ]
 
@@ -217,6 +220,15 @@ def check_cases(catalog: Catalog) -> Iterator[Finding]:
             load_cases(path)
         except CatalogError as error:
             yield from (Finding("fail", "cases", message) for message in error.messages)
+
+
+def check_templates(catalog: Catalog) -> Iterator[Finding]:
+    """Names templates of answers that cannot be used; the pages show the usual form instead."""
+    for app in catalog.apps.values():
+        template = read_review_template(catalog.root, app)
+        problem = template and find_mistake(template)
+        if problem:
+            yield Finding("warn", "template", f"{problem}; {app.app} is shown in the usual form")
 
 
 def check_analyses(lake: Lake, catalog: Catalog) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from evals.specs import App, Catalog
 from evals.storage.lake import Lake
 from evals.storage.report_files import write_report
-from orchestration.cli.diagnosis import check_undeclared_nights
+from orchestration.cli.diagnosis import check_templates, check_undeclared_nights
 from tests.evals.reports import report_bodies as bodies
 
 
@@ -24,3 +24,18 @@ def test_an_application_that_no_file_declares_owes_no_night_and_doctor_names_its
     assert (finding.state, finding.about) == ("warn", "nights of mail")
     assert "last had traces on 2026-10-08" in finding.words
     assert "apps/mail.yaml" in finding.words
+
+
+def test_a_template_that_cannot_be_used_is_named_with_its_line(tmp_path: Path) -> None:
+    """One that is missing and one that is no template; a good one is not named."""
+    (tmp_path / "review").mkdir()
+    (tmp_path / "review" / "bad.html").write_text("<p>{{ output }}</p>\n{% if output %}\n")
+    (tmp_path / "review" / "good.html").write_text("<p>{{ output }}</p>\n")
+    names = ("bad", "good", "lost")
+    apps = {name: App(app=name, template=f"review/{name}.html") for name in names}
+    findings = {
+        one.words.partition(":")[0]: one.words
+        for one in check_templates(Catalog(root=tmp_path, apps=apps))
+    }
+    assert set(findings) == {"review/bad.html, line 2", "review/lost.html"}
+    assert all(words.endswith("is shown in the usual form") for words in findings.values())

@@ -91,6 +91,17 @@ def render_team_form(
     return TeamForm(reduce_markup(made), "")
 
 
+def find_mistake(template: ReviewTemplate) -> str | None:
+    """Finds what is wrong with a template before any answer is shown with it; None: nothing."""
+    if template.problem:
+        return f"{template.path}: {template.problem}"
+    try:
+        load_sandbox().from_string(template.text)
+    except Exception as error:  # the compiler raises more than its own errors
+        return describe_mistake(template.path, error)
+    return None
+
+
 class TooLongError(ValueError):
     """A template that makes more than a page can have."""
 
