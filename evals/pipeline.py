@@ -244,7 +244,7 @@ def fill_warehouse(lake: Lake, catalog: Catalog, run_id: str, nights: Sequence[d
     mapped = {night: map_labels(lake, catalog, labels, night) for night in nights}
     for night, rows in mapped.items():
         marts.store_mapped_labels(lake, night, rows)
-    every = [row for rows in mapped.values() for row in rows]
+    every = [row for rows in mapped.values() for row in rows if row.decides]
     return marts.fill_scratch_file(
         lake, run_id, nights, every, list_slice_rows(catalog), set(catalog.broken)
     )

@@ -19,6 +19,7 @@ from evals.evaluators.label_verdicts import (
     name_annotator,
     select_deciding,
 )
+from evals.evaluators.label_wordings import is_of_wording
 from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Failure, GoldValue, Json, Label, LastTurn, Outcome, Skip, Trace, digest
 from evals.specs import Evaluator
@@ -106,23 +107,29 @@ class GoldAndLabels:
             self.gold_sets[key] = redact_gold_set(rows, evaluator.app, self.privacy)
         return self.gold_sets[key]
 
-    def labels_on(self, trace: Trace, dimension: str) -> list[Label]:
+    def labels_on(self, trace: Trace, dimension: str, question: str | None = None) -> list[Label]:
         """Returns each annotator's label of a trace's present answer.
 
         Args:
             trace: the trace.
             dimension: as the labels name it.
+            question: leaves out the labels of another wording; None: each counts.
         """
-        labels = self.labels.get(trace.trace_id, ())
-        return list_votes(x for x in labels if x.dimension == dimension and is_about(x, trace))
+        every = self.every_label_on(trace, dimension)
+        return list_votes(one for one in every if question is None or is_of_wording(one, question))
 
-    def labels_on_session(self, last_turn: LastTurn, dimension: str) -> list[Label]:
-        """Returns each annotator's label of a session, or else of its last turn."""
+    def every_label_on(self, trace: Trace, dimension: str) -> list[Label]:
+        """Returns the labels of a trace's present answer, as they arrived."""
+        labels = self.labels.get(trace.trace_id, ())
+        return [one for one in labels if one.dimension == dimension and is_about(one, trace)]
+
+    def every_label_on_session(self, last_turn: LastTurn, dimension: str) -> list[Label]:
+        """Returns the labels of a session and of its last turn, as they arrived."""
         labels = (
             *self.labels.get(last_turn.trace_id, ()),
             *self.session_labels.get(last_turn.session_id, ()),
         )
-        return list_votes(label for label in labels if label.dimension == dimension)
+        return [label for label in labels if label.dimension == dimension]
 
     def recorded_labels(self, evaluator: Evaluator, trace: Trace) -> dict[str, list[Label]]:
         """Groups the labels of outside annotators by the name their scores go under.

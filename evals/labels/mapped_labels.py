@@ -14,8 +14,11 @@ from evals.evaluators.label_verdicts import (
     TIE,
     compare_people,
     decide_people,
+    is_from_people,
+    list_votes,
     select_deciding,
 )
+from evals.evaluators.label_wordings import is_of_wording, list_outdated
 from evals.labels.alignment import choose_split
 from evals.labels.groups import is_held_out, name_group
 from evals.records import Label, Outcome, Subject
@@ -46,9 +49,9 @@ def map_labels(
     mapped: list[MappedLabel] = []
     for trace in lake.stream_night("traces", night, ("trace_id", labelled)):
         for dimension in list_dimensions(catalog, trace.app, "trace"):
-            rules, votes = dimension.label_rules, references.labels_on(trace, dimension.labels_name)
+            given = references.every_label_on(trace, dimension.labels_name)
             about = (night, trace.app, trace.trace_id, dimension.dimension)
-            row = map_votes(rules, votes, about, trace.session_id)
+            row = map_given(dimension, given, about, trace.session_id)
             if row:
                 spec = learners[trace.app].get(dimension.dimension)
                 mapped.append(hold_out(row, spec, trace.input, trace.context, trace.session_id))
@@ -67,9 +70,9 @@ def map_sessions(
         dimensions = list_dimensions(catalog, app, "session")
         for turn in read_last_turns(lake, night, app) if dimensions else ():
             for dimension in dimensions:
-                votes = references.labels_on_session(turn, dimension.labels_name)
+                given = references.every_label_on_session(turn, dimension.labels_name)
                 about = (night, app, turn.trace_id, dimension.dimension)
-                row = map_votes(dimension.label_rules, votes, about, turn.session_id)
+                row = map_given(dimension, given, about, turn.session_id)
                 if row:
                     yield row._replace(subject="session", subject_id=turn.session_id)
 
@@ -100,6 +103,25 @@ def find_implied(catalog: Catalog, app: str) -> Iterator[tuple[str, Outcome]]:
         result = decide_people(dimension.label_rules, ())
         if isinstance(result, Outcome):
             yield dimension.dimension, result
+
+
+def map_given(
+    dimension: Dimension, given: Sequence[Label], about: About, session_id: str | None
+) -> MappedLabel | None:
+    """Maps the labels of a trace or session that were given under the present wording.
+
+    Those of another wording decide nothing, and are counted; where there is no other, the subject
+    has no verdict, also where the suite gives one to subjects without labels.
+    """
+    question = dimension.question
+    votes = list_votes(one for one in given if is_of_wording(one, question))
+    people = [one for one in given if is_from_people(one)]
+    earlier = len(list_votes(list_outdated(people, question)))
+    is_decidable = bool(votes) or not earlier
+    row = map_votes(dimension.label_rules, votes, about, session_id) if is_decidable else None
+    if earlier and row is None:
+        row = build_row(*about, None, session_id)
+    return row._replace(earlier=earlier) if row else None
 
 
 def map_votes(

@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 from evals.evaluators.gold import is_about
 from evals.evaluators.label_verdicts import is_from_people, map_verdict
+from evals.evaluators.label_wordings import digest_wording, list_outdated
 from evals.evaluators.registry import is_recorded
 from evals.labels.mapped_labels import list_dimensions
 from evals.labels.night_queue import list_review_dimensions
 from evals.labels.review_queue import REGRADE, ReviewDimension
-from evals.records import Json, Label, Outcome, Trace, digest
+from evals.records import Json, Label, Outcome, Trace
 from evals.specs import Catalog
 from evals.specs.label_rules import LabelRules
 from evals.storage.documents.review_queues import (
@@ -103,9 +104,8 @@ def list_offers(lake: Lake, catalog: Catalog, app: str, dimension: str) -> list[
         dimension: one of `list_rubrics`.
     """
     spec = list_rubrics(catalog, app)[dimension]
-    present = digest(spec.question)
     labels = [one for one in read_labels(lake) if is_candidate(one, spec.labels)]
-    outdated = list_outdated(labels, present)
+    outdated = list_outdated(labels, spec.question)
     traces = read_traces(lake, app, {one.subject_id for one in outdated})
     scored = read_scored(lake, app, dimension, {night for night, _ in traces.values()})
     wordings = read_wordings(lake, app, dimension)
@@ -136,21 +136,6 @@ def find_rules(catalog: Catalog, app: str, dimension: str) -> LabelRules:
 def is_candidate(label: Label, name: str) -> bool:
     """Whether a label is a person's, of a single trace, on a dimension by its labels' name."""
     return label.subject == "trace" and label.dimension == name and is_from_people(label)
-
-
-def list_outdated(labels: Sequence[Label], present: str) -> list[Label]:
-    """Lists the labels of another wording, without those given again under the present one."""
-    again = {
-        (one.subject_id, one.annotator, one.annotator_kind)
-        for one in labels
-        if one.rubric_version == present
-    }
-    return [
-        one
-        for one in labels
-        if one.rubric_version not in (None, "", present)
-        and (one.subject_id, one.annotator, one.annotator_kind) not in again
-    ]
 
 
 def read_traces(lake: Lake, app: str, ids: set[str]) -> dict[str, tuple[date, Trace]]:
@@ -196,7 +181,7 @@ def read_scored(lake: Lake, app: str, dimension: str, nights: Iterable[date]) ->
 def read_wordings(lake: Lake, app: str, dimension: str) -> dict[str, str]:
     """Reads the wordings that queues asked, by their digest."""
     return {
-        one.rubric_version or digest(one.question): one.question
+        one.rubric_version or digest_wording(one.question): one.question
         for night in list_queue_nights(lake)
         for one in read_review_queue(lake, night)
         if (one.app, one.dimension) == (app, dimension)
@@ -259,7 +244,7 @@ def measure_by_rubric(
 ) -> list[RubricAgreement]:
     """Measures agreement under each wording; labels of two wordings are never compared."""
     spec = list_rubrics(catalog, app)[dimension]
-    rules, present = find_rules(catalog, app, dimension), digest(spec.question)
+    rules, present = find_rules(catalog, app, dimension), digest_wording(spec.question)
     labels = [one for one in read_labels(lake) if is_candidate(one, spec.labels)]
     traces = read_traces(lake, app, {one.subject_id for one in labels})
     scored = read_scored(lake, app, dimension, {night for night, _ in traces.values()})
@@ -327,7 +312,7 @@ def ask_again(
             label.sampling_probability,
             reasons=(REGRADE,),
             stratum=REGRADE,
-            rubric_version=digest(offer.question),
+            rubric_version=digest_wording(offer.question),
         )
         return (label.subject_id, label.dimension), question
 

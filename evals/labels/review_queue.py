@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from evals.evaluators.gold import digest_answer, is_about
 from evals.evaluators.label_verdicts import is_from_people
+from evals.evaluators.label_wordings import digest_wording
 from evals.labels.queue_reasons import Signal
-from evals.records import GoldValue, Label, Trace, digest
+from evals.records import GoldValue, Label, Trace
 from evals.specs.review import ReviewQueue
 from evals.storage.documents.review_queues import ReviewQuestion
 from evals.worklist.sampling import compute_place
@@ -122,7 +123,7 @@ def build_question(
         drawn.probability,
         reasons=tuple(dict.fromkeys(one.name for one in drawn.signals)),
         stratum=first.reason if first else RANDOM,
-        rubric_version=digest(dimension.question),
+        rubric_version=digest_wording(dimension.question),
         people=people,
     )
 
@@ -198,7 +199,7 @@ def build_sheet(
                 "context": trace.context,
                 "output": trace.output,
                 "answer": digest_answer(trace),
-                "rubric_version": one.rubric_version or digest(one.question),
+                "rubric_version": one.rubric_version or digest_wording(one.question),
                 "verdict": "",
                 "annotator": "",
                 "annotator_kind": "human",

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from evals.evaluators.gold import GoldAndLabels
 from evals.evaluators.label_verdicts import select_deciding
+from evals.evaluators.label_wordings import is_of_wording
 from evals.labels.alignment import Split, choose_split
 from evals.labels.mapped_labels import map_labels
 from evals.records import Label, Trace, digest
@@ -93,7 +94,9 @@ def build_answers(
             continue
         session = trace.session_id or trace.trace_id
         votes = references.labels.get(trace.trace_id, ())
-        own = [one for one in votes if one.dimension == (evaluator.labels or evaluator.dimension)]
+        name = evaluator.labels or evaluator.dimension
+        about = (one for one in votes if one.dimension == name)
+        own = [one for one in about if is_of_wording(one, evaluator.question)]
         split = choose_split(session)
         yield LabelledAnswer(
             trace, evaluator, split, session, row.verdict == "pass", list_critiques(own)

@@ -6,7 +6,7 @@ Reads the marts, the latest reports and the labels; the rule is `decide.judge_la
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
@@ -119,8 +119,15 @@ class Alignment(NamedTuple):
     sentence: str
     outlook: str
     """Which look it may pass, by its agreement on dev labels; empty where they do not tell."""
+    earlier: int = 0
+    """People's labels of an earlier wording of the question, which decide nothing."""
     candidates: Sequence[StoredCandidate] = ()
     """Those that were looked at first, then the best on dev; see `evals.realign.evidence`."""
+
+    @property
+    def drift(self) -> str:
+        """A sentence on them."""
+        return describe_drift(self)
 
 
 def measure_alignment(lake: Lake, reports: Mapping[str, Report]) -> list[Alignment]:
@@ -133,6 +140,7 @@ def measure_alignment(lake: Lake, reports: Mapping[str, Report]) -> list[Alignme
     nights = lake.list_nights("labels_mapped")
     counts, mapped = count_labels(lake, nights), lake.read("labels_mapped", nights)
     people, questions = pair_people(mapped), count_open_questions(lake, mapped)
+    earlier = count_earlier(mapped)
     looks: dict[Key, list[StoredLook]] = defaultdict(list)
     for look in read_looks(lake):
         looks[look.key[:4]].append(look)
@@ -144,7 +152,7 @@ def measure_alignment(lake: Lake, reports: Mapping[str, Report]) -> list[Alignme
             own = looks[key] or list_new_looks(app, agreed, None)
             found.append(
                 describe_alignment(app, row, agreed, own, counts.get(key, NONE))._replace(
-                    people=people.get(about, NOBODY)
+                    people=people.get(about, NOBODY), earlier=earlier[about]
                 )
             )
             own_candidates = rank_candidates(lake, row.evaluator) if is_judge(row) else []
@@ -283,12 +291,29 @@ def pair_people(mapped: Iterable[MappedLabel]) -> dict[tuple[str, str], PairedPe
 
 def count_open_questions(lake: Lake, mapped: Iterable[MappedLabel]) -> dict[tuple[str, str], int]:
     """Counts the questions of the newest queues that nobody answered."""
-    answered = {(row.trace_id, row.dimension) for row in mapped}
+    answered = {(row.trace_id, row.dimension) for row in mapped if row.decides}
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for night in list(list_queue_nights(lake))[-RECENT:]:
         for one in read_review_queue(lake, night):
             counts[one.app, one.dimension] += (one.trace_id, one.dimension) not in answered
     return counts
+
+
+def count_earlier(mapped: Iterable[MappedLabel]) -> Counter[tuple[str, str]]:
+    """Counts the labels of an earlier wording, by application and dimension."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for row in mapped:
+        counts[row.app, row.dimension] += row.earlier
+    return counts
+
+
+def describe_drift(one: Alignment) -> str:
+    """Describes the labels of an earlier wording, and how people are asked again."""
+    n = one.earlier
+    which = f"{n:,} label{'s' * (n != 1)} answered an earlier wording of the question and "
+    decide = "decides" if n == 1 else "decide"
+    command = f"andon labels regrade --app {one.app} --dimension {one.dimension}"
+    return f"{which}{decide} nothing; `{command}`, or /regrade in `andon review`, asks again"
 
 
 def list_new_looks(app: str, agreed: Agreed | None, today: date | None) -> list[StoredLook]:
@@ -444,6 +469,7 @@ def describe_as_json(one: Alignment) -> dict[str, JsonLike]:
             }
             for part in one.counts.slices
         ],
+        **({"earlier_labels": one.earlier} if one.earlier else {}),
         "disagreements": agreed.fn + agreed.fp if agreed else 0,
         "open_questions": one.open_questions,
     }

@@ -11,9 +11,10 @@ from typing import NamedTuple
 from starlette.responses import HTMLResponse, Response
 
 from evals.evaluators.gold import digest_answer
+from evals.evaluators.label_wordings import digest_wording
 from evals.labels.people_agreement import PeopleAgreement, Vote, count_pairs, pool_pairs
 from evals.labels.verdicts import RefusedVerdict, record_label
-from evals.records import Label, digest
+from evals.records import Label
 from evals.review_app.progress import list_paces
 from evals.review_app.questions import Opinion, describe_label, describe_score, find_question
 from evals.review_app.queue_index import Question
@@ -128,7 +129,7 @@ def save_adjudication(visit: Visit) -> Response:
         annotator_kind="adjudicated",
         critique=draft.note,
         answer=digest_answer(read_subject(site, question).trace),
-        rubric_version=digest(row.question),
+        rubric_version=digest_wording(row.question),
         time=site.now(),
         seconds_spent=draft.seconds or None,
         sampling_probability=row.probability,

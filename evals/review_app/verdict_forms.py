@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from evals.evaluators.gold import digest_answer
+from evals.evaluators.label_wordings import digest_wording
 from evals.labels.verdicts import RefusedVerdict, record_label, withdraw_label
-from evals.records import Label, Trace, digest
+from evals.records import Label, Trace
 from evals.review_app.questions import find_draft, find_question, make_skip, show_form
 from evals.review_app.queue_index import Question, make_key
 from evals.review_app.rendering import MenuEntry
@@ -88,7 +89,7 @@ def build_label(
         annotator_kind="human",
         critique=draft.note,
         answer=digest_answer(trace),
-        rubric_version=digest(row.question),
+        rubric_version=digest_wording(row.question),
         time=visit.site.now(),
         seconds_spent=draft.seconds or None,
         sampling_probability=row.probability,

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from evals.evaluators.peers import link_peers
 from evals.records import digest
+from evals.runs.outdated_labels import list_outdated_wordings
 from evals.specs import Catalog, Evaluator
 from evals.storage import night_state
 from evals.storage.documents.batch_jobs import list_job_tags, read_job
@@ -120,6 +121,7 @@ def digest_inputs(lake: Lake, catalog: Catalog, night: date) -> str:
     batches = read_label_batches(lake)
     labels = sorted(name for name, nights in batches.items() if night in nights)
     labels += list_verdict_ids(lake, night)
+    labels += list_outdated_wordings(lake, catalog, state.apps, night)
     ended = [batch.tag for batch in list_night_batches(lake, night) if not batch.is_out]
     decided = [
         [app, one.incident, one.night.isoformat(), one.action, one.by, one.reason]

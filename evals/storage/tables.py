@@ -272,6 +272,14 @@ class MappedLabel(NamedTuple):
     """Whether the classifier never learns from this one; null: the dimension has none."""
     pairs_passed: int | None = None
     """Of the pairs with one verdict, those of which both passed it; null: not counted yet."""
+    earlier: int = 0
+    """People's labels of an earlier wording of the question, which decide nothing; a row with them
+    and without a verdict or a pair is no tie."""
+
+    @property
+    def decides(self) -> bool:
+        """Whether people decided or tied under the present wording."""
+        return self.verdict is not None or bool(self.pairs) or not self.earlier
 
 
 class SliceRow(NamedTuple):
@@ -306,7 +314,7 @@ ADDED_COLUMNS = {
     name: {"subject": "varchar", "subject_id": "varchar", "origin": "varchar"}
     for name in ("scores", "verdicts")
 } | {name: {"status": "varchar"} for name in ("traces", "staged")}
-ADDED_COLUMNS["labels_mapped"] = {"pairs_passed": "bigint"}
+ADDED_COLUMNS["labels_mapped"] = {"pairs_passed": "bigint", "earlier": "bigint"}
 ADDED_COLUMNS["requests"] = dict.fromkeys(
     ("content_hash", "input_language", "output_language"), "varchar"
 )

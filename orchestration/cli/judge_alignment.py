@@ -59,6 +59,8 @@ def print_alignment(one: Alignment, *, in_full: bool) -> None:
     terminal.print_line(f"{one.evaluator} in {one.app}: {one.sentence}")
     if one.outlook:
         terminal.print_line(f"  {one.outlook}")
+    if one.earlier:
+        terminal.print_line(f"  {one.drift}")
     agreed = one.agreed
     if agreed is None:
         return

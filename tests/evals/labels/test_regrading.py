@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from evals.labels.mapped_labels import map_labels
 from evals.labels.regrading import (
     compare_words,
     list_offers,
@@ -16,13 +17,18 @@ from evals.labels.regrading import (
 )
 from evals.labels.verdicts import record_label
 from evals.records import Label, Score, Trace, digest
+from evals.runs.night_locks import digest_inputs
+from evals.runs.outdated_labels import list_outdated_wordings
 from evals.specs import Catalog, load_catalog
+from evals.storage.documents.label_batches import add_label_batches
 from evals.storage.documents.review_queues import (
     ReviewQuestion,
     read_review_queue,
     write_review_queue,
 )
+from evals.storage.label_records import change_label_rows, read_labels, write_labels
 from evals.storage.lake import Lake
+from evals.storage.night_state import update_state
 from tests.catalog_files import write_catalog
 
 NOW = datetime(2026, 10, 15, 9, tzinfo=UTC)
@@ -113,3 +119,62 @@ def test_an_offer_is_asked_in_the_queue_of_its_night(lake: Lake, catalog: Catalo
     queue = read_review_queue(lake, NIGHT)
     assert {(one.question, one.stratum) for one in queue} == {(AFTER, "regrade")}
     assert len(queue) == 5
+
+
+def decide(lake: Lake, catalog: Catalog) -> dict[str, tuple[str | None, int]]:
+    """What people decided on the night, and how many labels of an earlier wording there are."""
+    rows = map_labels(lake, catalog, read_labels(lake), NIGHT)
+    return {row.trace_id: (row.verdict, row.earlier) for row in rows}
+
+
+def test_labels_of_an_earlier_wording_decide_nothing(lake: Lake, catalog: Catalog) -> None:
+    """Until somebody judges again; a label that records no digest of a wording counts as any."""
+    assert decide(lake, catalog) == {f"t{i}": (None, 1) for i in range(5)}
+    again = Label("t0", "kind", "fail", "ann", "human", rubric_version=digest(AFTER))
+    record_label(lake, catalog, again, NOW + timedelta(hours=1))
+    for name, version in (("t1", None), ("t2", "v7")):
+        label = Label(name, "kind", "pass", "bob", "human", rubric_version=version)
+        record_label(lake, catalog, label, NOW + timedelta(hours=1))
+    assert decide(lake, catalog) == {
+        "t0": ("fail", 0), "t1": ("pass", 1), "t2": ("pass", 1), "t3": (None, 1), "t4": (None, 1)
+    }  # fmt: skip
+
+
+def test_an_earlier_wording_leaves_no_verdict_to_imply(lake: Lake, tmp_path: Path) -> None:
+    """An answer that somebody judged under it does not pass as one that nobody labelled."""
+    dimension = {"dimension": "kind", "question": AFTER, "recorded": True, "unlabelled": "pass"}
+    files = {
+        "apps/desk.yaml": {"app": "desk", "suite": "desk"},
+        "suites/desk.yaml": {"suite": "desk", "dimensions": [dimension]},
+    }
+    implying = load_catalog(write_catalog(tmp_path / "implying", files))
+    assert set(decide(lake, implying).values()) == {(None, 1)}
+
+
+def test_a_changed_question_makes_the_nights_of_its_labels_due(
+    lake: Lake, catalog: Catalog, tmp_path: Path
+) -> None:
+    """Not those of labels that record no wording, as the labels of older homes do."""
+    dimension = {"dimension": "kind", "question": BEFORE, "recorded": True}
+    files = {
+        "apps/desk.yaml": {"app": "desk", "suite": "desk"},
+        "suites/desk.yaml": {"suite": "desk", "dimensions": [dimension]},
+    }
+    before = load_catalog(write_catalog(tmp_path / "before", files))
+    assert list_outdated_wordings(lake, before, ["desk"], NIGHT) == []
+    found = list_outdated_wordings(lake, catalog, ["desk"], NIGHT)
+    assert found == [f"desk kind {digest(BEFORE)}"]
+    assert list_outdated_wordings(lake, catalog, ["desk"], NIGHT + timedelta(days=9)) == []
+    update_state(lake, NIGHT, apps={"desk": {}})
+    assert digest_inputs(lake, before, NIGHT) != digest_inputs(lake, catalog, NIGHT)
+    change_label_rows(lake, "labels", lambda row: {**row, "rubric_version": None})
+    assert digest_inputs(lake, before, NIGHT) == digest_inputs(lake, catalog, NIGHT)
+
+
+def test_a_batch_of_an_earlier_wording_makes_its_nights_due(lake: Lake, catalog: Catalog) -> None:
+    """As a sheet of the queue that somebody filled in has it."""
+    label = Label("t0", "kind", "pass", "cy", "human", rubric_version="0" * 16)
+    write_labels(lake, [label], "sheet")
+    add_label_batches(lake, {"sheet": [NIGHT]})
+    found = list_outdated_wordings(lake, catalog, ["desk"], NIGHT)
+    assert f"desk kind {'0' * 16}" in found

@@ -181,3 +181,18 @@ def test_disagreements_of_the_test_labels_stay_unread(tmp_path: Path) -> None:
     write_mart(lake, "fct_disagreements", [place(n) | wrong for n in (1, 2, 3, 4)])
     (found,) = read_disagreements(lake, [NIGHT]).values()
     assert sorted(one.row.trace_id for one in found) == ["t1", "t2"]
+
+
+def test_labels_of_an_earlier_wording_are_counted_apart(tmp_path: Path) -> None:
+    """The page, the command and JSON name them, and who asks again; they answer no question."""
+    lake = open_home(tmp_path, agree(), labels=9)
+    old = [MappedLabel(NIGHT, "shop", f"old-{n}", "tone", None, earlier=n) for n in (1, 2)]
+    lake.write("labels_mapped", NIGHT, [*lake.read("labels_mapped", [NIGHT]), *old])
+    ask(lake, "old-1")
+    (one,) = measure_alignment(lake, read_last_reports(lake))
+    assert (one.earlier, one.open_questions, describe_as_json(one)["earlier_labels"]) == (3, 1, 3)
+    board_pages.write_board(lake)
+    page = Page((tmp_path / "reports" / "evaluators" / "shop" / "polite.html").read_text())
+    assert one.drift.startswith("3 labels answered an earlier wording of the question and decide")
+    assert "--app shop --dimension tone" in one.drift
+    assert one.drift in page.words

@@ -1,0 +1,39 @@
+"""Which wording of its question a label answered: the one place that compares them.
+
+What a label means under its wording is `label_verdicts`'.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from evals.records import Label, digest
+
+DIGEST = re.compile(r"[0-9a-f]{16}")
+"""The form of a wording's digest; a version that a team named otherwise is compared with none."""
+
+
+def digest_wording(question: str) -> str:
+    """Returns the digest of a question's wording, as labels record it in `rubric_version`."""
+    return digest(question)
+
+
+def is_of_wording(label: Label, question: str) -> bool:
+    """Whether a label may count for a question: it answered this wording, or records none."""
+    version = label.rubric_version
+    return not version or version == digest_wording(question) or DIGEST.fullmatch(version) is None
+
+
+def list_outdated(labels: Iterable[Label], question: str) -> list[Label]:
+    """Lists the labels of another wording, without those given again under the present one."""
+    every, present = list(labels), digest_wording(question)
+    again = {name_voter(one) for one in every if one.rubric_version == present}
+    return [
+        one for one in every if not is_of_wording(one, question) and name_voter(one) not in again
+    ]
+
+
+def name_voter(label: Label) -> tuple[str, str, str, str]:
+    """Returns who labelled what."""
+    return (label.subject, label.subject_id, label.annotator, label.annotator_kind)
