@@ -5,9 +5,9 @@ Evaluates nothing; `evals.runs` does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from evals.evaluators import registry
 from evals.evaluators.peers import include_peers
@@ -24,12 +24,13 @@ from evals.records import Json, digest
 from evals.specs import (
     App,
     Catalog,
+    CatalogError,
     Check,
     Dimension,
     Evaluator,
     Guardrail,
     Sample,
-    refuse,
+    describe,
 )
 from evals.specs.suites import OnError
 
@@ -58,29 +59,80 @@ class Place(NamedTuple):
     file: Path
     at: tuple[str | int, ...]
 
-    def refuse(self, problem: WrongDeclaration) -> None:
+    def build_error(self, problem: WrongDeclaration) -> CatalogError:
+        """Returns the error that names file, line and key."""
+        return CatalogError(describe(self.file, (*self.at, *problem.key), problem.words))
+
+    def refuse(self, problem: WrongDeclaration) -> NoReturn:
         """Raises a CatalogError that names file, line and key."""
-        refuse(self.file, (*self.at, *problem.key), problem.words)
+        raise self.build_error(problem)
 
 
 def resolve_dimensions(catalog: Catalog, app: App) -> Iterator[Evaluator]:
     """Resolves each dimension's own evaluator, and the verdicts others recorded on it."""
-    file = catalog.root / "suites" / f"{app.suite}.yaml"
-    declared: list[tuple[Place, Evaluator]] = []
-    for index, dimension in enumerate(catalog.dimensions_of(app)):
-        place = Place(file, ("dimensions", index, "check"))
-        if dimension.check:
-            declared.append((place, resolve_check(catalog, app, dimension, dimension.check, place)))
-        if dimension.recorded:
-            declared.append((place, resolve_recorded(catalog, app, dimension)))
+    declared = [
+        one
+        for index, dimension in enumerate(catalog.dimensions_of(app))
+        for one in resolve_dimension(catalog, app, index, dimension)
+    ]
+    for place, evaluator in link_declared(declared):
+        if isinstance(evaluator, WrongDeclaration):
+            place.refuse(evaluator)
+        else:
+            yield evaluator
+
+
+def link_declared(
+    declared: Sequence[tuple[Place, Evaluator]],
+) -> Iterator[tuple[Place, Evaluator | WrongDeclaration]]:
+    """Yields each evaluator with its peers' versions, or why it cannot be beside the others."""
     evaluators = [evaluator for _, evaluator in declared]
     first: dict[str, str] = {}
     for place, evaluator in declared:
         try:
             check_name(evaluator, first)
-            yield include_peers(evaluator, evaluators)
+            yield place, include_peers(evaluator, evaluators)
         except WrongDeclaration as problem:
-            place.refuse(problem)
+            yield place, problem
+
+
+def resolve_dimension(
+    catalog: Catalog, app: App, index: int, dimension: Dimension
+) -> list[tuple[Place, Evaluator]]:
+    """Resolves what evaluates one dimension of an application's suite, without its peers.
+
+    Raises:
+        CatalogError: naming the file, line and key of a declaration that cannot work.
+    """
+    file = catalog.root / "suites" / f"{app.suite}.yaml"
+    place = Place(file, ("dimensions", index, "check"))
+    declared: list[tuple[Place, Evaluator]] = []
+    if dimension.check:
+        declared.append((place, resolve_check(catalog, app, dimension, dimension.check, place)))
+    if dimension.recorded:
+        declared.append((place, resolve_recorded(catalog, app, dimension)))
+    return declared
+
+
+def find_wrong_dimensions(catalog: Catalog, app: App) -> Iterator[CatalogError]:
+    """Yields the errors of an application's dimensions, one by one.
+
+    Whether dimensions go together is checked once each of them can be resolved, so that one that
+    depends on a broken one is not called broken too.
+    """
+    declared: list[tuple[Place, Evaluator]] = []
+    errors: list[CatalogError] = []
+    for index, dimension in enumerate(catalog.dimensions_of(app)):
+        try:
+            declared += resolve_dimension(catalog, app, index, dimension)
+        except CatalogError as error:
+            errors.append(error)
+    if errors:
+        yield from errors
+        return
+    for place, evaluator in link_declared(declared):
+        if isinstance(evaluator, WrongDeclaration):
+            yield place.build_error(evaluator)
 
 
 def check_name(evaluator: Evaluator, first: dict[str, str]) -> None:
@@ -112,7 +164,6 @@ def resolve_check(
         configured = evaluator_type.configure(declared)
     except WrongDeclaration as problem:
         place.refuse(problem)
-        raise
     return build_evaluator(declared, dimension, evaluator_type, configured)
 
 

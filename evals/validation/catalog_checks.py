@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evals.records import Trace, digest
-from evals.specs import Catalog, CatalogError, Expectation, Problem, Suite, describe, fingerprint
+from evals.specs import Catalog, CatalogError, Expectation, Problem, describe, fingerprint
 from evals.specs.suites import LABELS, PREVIOUS
 from evals.specs.yaml_files import At
 from evals.storage.documents.catalog_findings import read_findings, write_findings
@@ -90,24 +90,8 @@ def find_wrong_evaluators(catalog: Catalog) -> Iterator[Problem]:
     from evals.evaluators import resolution
 
     for app, spec in catalog.apps.items():
-        suite = catalog.suites.get(spec.suite or "")
-        for single in isolate_dimensions(suite) if suite else ():
-            suites = {**catalog.suites, single.suite: single}
-            part = catalog.model_copy(update={"suites": suites, "guardrails": {}})
-            yield from collect_problems(
-                [app], lambda part=part, app=app: resolution.resolve_app(part, app)
-            )
-
-
-def isolate_dimensions(suite: Suite) -> Iterator[Suite]:
-    """Yields, for each dimension, the suite with the check of that dimension only."""
-    unchecked = [
-        dimension.model_copy(update={"check": None, "recorded": False})
-        for dimension in suite.dimensions
-    ]
-    for at, dimension in enumerate(suite.dimensions):
-        dimensions = (*unchecked[:at], dimension, *unchecked[at + 1 :])
-        yield suite.model_copy(update={"dimensions": dimensions})
+        for error in resolution.find_wrong_dimensions(catalog, spec):
+            yield from (Problem(message=message, apps=(app,)) for message in error.messages)
 
 
 def find_wrong_guardrails(catalog: Catalog) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from evals.runs.runner import ScoringRun, score_evaluators
 from evals.specs import Catalog, CatalogError, load_catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
+from evals.validation.catalog_checks import find_problems
 from evals.worklist.night_contents import NightTraces
 
 NIGHT = date(2026, 10, 1)
@@ -166,3 +167,27 @@ def test_what_cannot_be_asked_first_is_refused(home: Home, dimensions: str, mess
     home.write(["apple"], dimensions)
     with pytest.raises(CatalogError, match=message):
         resolve_app(home.lake, home.catalog, "chat")
+
+
+def test_a_night_checks_a_dimension_together_with_those_it_depends_on(home: Home) -> None:
+    """A right scanner and a right panel are no problem, though each needs other dimensions."""
+    panel = "  - {dimension: both, question: 'Is it?', check: {panel: majority, "
+    panel += "params: {dimensions: [a, deep], at_least: 2}}}\n"
+    flagged = declare("deep", "pear", ", sample: {rate: 0.1, flagged: {by: a}}")
+    home.write(["apple"], panel + flagged + declare("a", "apple"))
+    assert list(find_problems(home.catalog)) == []
+
+
+def test_each_wrong_dimension_is_a_problem_of_its_own(home: Home) -> None:
+    """All wrong dimensions are named; one that depends on a broken one is not among them."""
+    wrong = "  - {dimension: a, question: 'Is it?', check: {assertion: nope}}\n"
+    flagged = ", sample: {flagged: {by: a}}"
+    home.write(["apple"], wrong + declare("b", "apple", flagged))
+    assert [one.message.split(": ")[0][-13:] for one in find_problems(home.catalog)] == [
+        "suites/chat.yaml:3"[-13:]
+    ]
+    flagged = ", sample: {flagged: {by: none}}"
+    home.write(["apple"], declare("a", "apple", flagged) + declare("b", "apple", flagged))
+    problems = list(find_problems(home.catalog))
+    assert [one.apps for one in problems] == [("chat",), ("chat",)]
+    assert all("no dimension 'none'" in one.message for one in problems)
