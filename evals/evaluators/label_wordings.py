@@ -19,10 +19,15 @@ def digest_wording(question: str) -> str:
     return digest(question)
 
 
+def name_wording(label: Label) -> str:
+    """Returns the digest of the wording that a label answered; empty where it records none."""
+    version = label.rubric_version or ""
+    return version if DIGEST.fullmatch(version) else ""
+
+
 def is_of_wording(label: Label, question: str) -> bool:
     """Whether a label may count for a question: it answered this wording, or records none."""
-    version = label.rubric_version
-    return not version or version == digest_wording(question) or DIGEST.fullmatch(version) is None
+    return name_wording(label) in ("", digest_wording(question))
 
 
 def list_outdated(labels: Iterable[Label], question: str) -> list[Label]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +32,7 @@ from evals.storage.label_records import has_batch, write_gold_values, write_labe
 from evals.storage.lake import Lake
 from evals.storage.night_state import DAY
 from evals.storage.queries import create_table_view, open_duckdb
+from evals.storage.verdict_files import read_verdicts
 from evals.traces.files.streams import file_sha
 
 Row = dict[str, Any]
@@ -220,13 +221,35 @@ def add_batch(
         privacy_filter.filter_gold_value(value, app(value.subject_id))
         for value in batch.gold_values
     ]
-    bound = [bind_to_answer(label, staged.get(label.subject_id, ())) for label in labels if label]
+    filtered = [bind_to_answer(one, staged.get(one.subject_id, ())) for one in labels if one]
+    bound = list(replace_edited(lake, filtered))
     gold = [value for value in values if value]
     if bound:
         write_labels(lake, bound, name)
     if gold:
         write_gold_values(lake, gold, name)
     return len(bound) + len(gold)
+
+
+def replace_edited(lake: Lake, labels: Iterable[Label]) -> Iterator[Label]:
+    """Yields labels; one that was recorded here, and edited since it was exported, replaces it.
+
+    It would count no more than the recorded one, whose id it has.
+    """
+    recorded = {row.label.id: row.label for row in read_verdicts(lake)}
+    for label in labels:
+        before = recorded.get(label.id)
+        is_same_vote = before is not None and identify(label) == identify(before)
+        if is_same_vote and label != before:
+            yield dataclasses.replace(label, id="", supersedes=label.id)
+        else:
+            yield label
+
+
+def identify(label: Label) -> tuple[str, ...]:
+    """Returns who judged what."""
+    about = (label.subject, label.subject_id, label.dimension)
+    return (*about, label.annotator, label.annotator_kind)
 
 
 def read_staged_answers(lake: Lake, ids: Collection[str]) -> dict[str, list[Row]]:

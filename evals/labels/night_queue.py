@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from evals.evaluators import registry
+from evals.evaluators.gold import digest_answer
 from evals.evaluators.registry import find_declared_type
 from evals.labels import queue_reasons, review_queue
 from evals.labels.mapped_labels import list_guardrails
@@ -50,7 +51,7 @@ def build_night_queue(
         night: the night.
         incidents: the dimensions with an open incident, by application.
     """
-    labels, judged = read_judged(lake, night)
+    labels, judged, answers = read_judged(lake, night)
     measured = queue_reasons.read_measured(lake, night)
     signals = collect_signals(lake, catalog, night, incidents)
     queued: list[ReviewQuestion] = []
@@ -79,17 +80,28 @@ def build_night_queue(
         is_due = one.stratum == review_queue.ANCHOR and not judged[one.trace_id, one.labels]
         if is_due or one.stratum == review_queue.REGRADE:
             queued += [one] if (one.trace_id, one.labels) not in drawn else []
+    queued = [one._replace(answer=answers.get(one.trace_id, "")) for one in queued]
     write_review_queue(lake, night, queued)
     return queued
 
 
-def read_judged(lake: Lake, night: date) -> tuple[list[Label], Counter[tuple[str, str]]]:
+class JudgedNight(NamedTuple):
+    """The labels of a home, and what people judged of a night."""
+
+    labels: Sequence[Label]
+    judged: Counter[tuple[str, str]]
+    """How many people judged each present answer, by trace and dimension."""
+    answers: Mapping[str, str]
+    """The digest of the present answer of each trace that has a label."""
+
+
+def read_judged(lake: Lake, night: date) -> JudgedNight:
     """Reads the labels of a home, and counts the people who judged each answer of a night."""
     labels = read_labels(lake)
     labelled = "trace_id", {label.subject_id for label in labels}
-    traces = lake.stream_night("traces", night, labelled)
-    gold = read_gold_values(lake)
-    return labels, review_queue.find_judged(labels, gold, traces)
+    traces = list(lake.stream_night("traces", night, labelled))
+    judged = review_queue.find_judged(labels, read_gold_values(lake), traces)
+    return JudgedNight(labels, judged, {one.trace_id: digest_answer(one) for one in traces})
 
 
 def collect_signals(
@@ -165,7 +177,7 @@ def queue_anchors(lake: Lake, catalog: Catalog, night: date) -> int:
     added = 0
     for day, rows in due.items():
         before = read_review_queue(lake, day)
-        more = list_anchor_questions(catalog, rows, before, read_judged(lake, day)[1])
+        more = list_anchor_questions(catalog, rows, before, read_judged(lake, day).judged)
         if more:
             write_review_queue(lake, day, [*before, *more])
             added += len(more)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
 from evals.evaluators.gold import is_about
-from evals.evaluators.label_verdicts import is_from_people, map_verdict
+from evals.evaluators.label_verdicts import is_from_people, list_votes, map_verdict
 from evals.evaluators.label_wordings import digest_wording, list_outdated
 from evals.evaluators.registry import is_recorded
 from evals.labels.mapped_labels import list_dimensions
@@ -216,6 +216,14 @@ def rank_label(
     return OLDEST, 0.0
 
 
+class Vote(NamedTuple):
+    """What somebody decided of an answer."""
+
+    passed: bool
+    is_opinion: bool
+    """Whether it was given without the other people's."""
+
+
 class RubricAgreement(NamedTuple):
     """How people agree with each other, and the dimension's judge with them, under one wording."""
 
@@ -248,12 +256,18 @@ def measure_by_rubric(
     labels = [one for one in read_labels(lake) if is_candidate(one, spec.labels)]
     traces = read_traces(lake, app, {one.subject_id for one in labels})
     scored = read_scored(lake, app, dimension, {night for night, _ in traces.values()})
-    votes: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    given: dict[tuple[str, str], list[Label]] = defaultdict(list)
     for label in labels:
-        outcome = map_verdict(rules.map_for(label.annotator_kind), label.verdict)
         found = traces.get(label.subject_id)
-        if isinstance(outcome, Outcome) and found and is_about(label, found[1]):
-            votes[label.rubric_version or ""][label.subject_id].append(outcome.passed)
+        if found and is_about(label, found[1]):
+            given[label.rubric_version or "", label.subject_id].append(label)
+    votes: dict[str, dict[str, list[Vote]]] = defaultdict(lambda: defaultdict(list))
+    for (version, trace_id), own in given.items():
+        for label in list_votes(own):
+            outcome = map_verdict(rules.map_for(label.annotator_kind), label.verdict)
+            if isinstance(outcome, Outcome):
+                vote = Vote(outcome.passed, label.annotator_kind == "human")
+                votes[version][trace_id].append(vote)
     return [
         count_pairs(version, version == present, own, scored)
         for version, own in sorted(votes.items())
@@ -263,16 +277,20 @@ def measure_by_rubric(
 def count_pairs(
     version: str,
     is_present: bool,
-    votes: Mapping[str, Sequence[bool]],
+    votes: Mapping[str, Sequence[Vote]],
     scored: Mapping[str, Scored],
 ) -> RubricAgreement:
-    """Counts the people and the judge who judged the same answers under a wording."""
-    sizes = [(sum(own), len(own)) for own in votes.values()]
+    """Counts the people and the judge who judged the same answers under a wording.
+
+    An adjudication is no second opinion: it is compared with the judge alone.
+    """
+    people = [[one.passed for one in own if one.is_opinion] for own in votes.values()]
+    sizes = [(sum(own), len(own)) for own in people]
     pairs = sum(math.comb(n, 2) for _, n in sizes)
     agreed = sum(math.comb(k, 2) + math.comb(n - k, 2) for k, n in sizes)
     judged = [(one, scored[t].passed[-1]) for t, own in votes.items() if t in scored for one in own]
-    both = sum(human == judge for human, judge in judged)
-    labels = sum(n for _, n in sizes)
+    both = sum(human.passed == judge for human, judge in judged)
+    labels = sum(map(len, votes.values()))
     return RubricAgreement(version, is_present, labels, pairs, agreed, len(judged), both)
 
 
@@ -288,7 +306,7 @@ def queue_offers(lake: Lake, app: str, dimension: str, offers: Iterable[Offer]) 
     for night, own in by_night.items():
         with lake.lock("review-queue", night.isoformat()):
             before = {(one.trace_id, one.labels): one for one in read_review_queue(lake, night)}
-            after = before | dict(map(ask_again(app, dimension), own))
+            after = before | dict(map(ask_again(app, dimension, own), own))
             added += sum(before.get(key) != one for key, one in after.items())
             if after != before:
                 write_review_queue(lake, night, after.values())
@@ -296,9 +314,13 @@ def queue_offers(lake: Lake, app: str, dimension: str, offers: Iterable[Offer]) 
 
 
 def ask_again(
-    app: str, dimension: str
+    app: str, dimension: str, offers: Iterable[Offer]
 ) -> Callable[[Offer], tuple[tuple[str, str], ReviewQuestion]]:
-    """Returns a function that builds the question about an offer, with what it is about."""
+    """Returns a function that builds the question about an offer, with what it is about.
+
+    As many people are asked as have labels among the offers: new and old ones would only tie.
+    """
+    people = Counter(one.label.subject_id for one in offers)
 
     def build(offer: Offer) -> tuple[tuple[str, str], ReviewQuestion]:
         label = offer.label
@@ -313,6 +335,8 @@ def ask_again(
             reasons=(REGRADE,),
             stratum=REGRADE,
             rubric_version=digest_wording(offer.question),
+            people=people[label.subject_id],
+            answer=label.answer,
         )
         return (label.subject_id, label.dimension), question
 

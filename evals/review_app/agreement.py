@@ -19,11 +19,17 @@ from evals.review_app.progress import list_paces
 from evals.review_app.questions import Opinion, describe_label, describe_score, find_question
 from evals.review_app.queue_index import Question
 from evals.review_app.rendering import MenuEntry
-from evals.review_app.subjects import draw_subject, read_subject
-from evals.review_app.verdict_forms import read_draft
+from evals.review_app.subjects import draw_subject, read_subject, read_trace
+from evals.review_app.verdict_forms import describe_change, read_draft
 from evals.review_app.views import View, get_about, open_view
 from evals.review_app.visits import Refused, Visit, form, page, redirect, render
-from evals.review_app.votes import find_dimension, is_adjudicated, is_disputed, list_votes
+from evals.review_app.votes import (
+    find_dimension,
+    group_by_wording,
+    is_adjudicated,
+    is_disputed,
+    list_votes,
+)
 
 
 class DimensionAgreement(NamedTuple):
@@ -60,8 +66,10 @@ def compare_dimensions(visit: Visit, view: View) -> Iterator[DimensionAgreement]
     for question in view.queue.questions:
         if view.verdicts.is_about(get_about(question)):
             dimension = find_dimension(visit.site.catalog, question)
-            votes = list_votes(dimension, view.list_labels(question))
-            questions.setdefault((question.row.app, question.row.dimension), []).append(votes)
+            own = questions.setdefault((question.row.app, question.row.dimension), [])
+            own += [
+                list_votes(dimension, one) for one in group_by_wording(view.list_labels(question))
+            ]
     for (app, name), votes in questions.items():
         tables = count_pairs(votes)
         if tables:
@@ -104,6 +112,8 @@ def show_adjudication(
         status=422 if problem else 200,
         question=question,
         form=draw_subject(site, subject, scores),
+        answer=digest_answer(subject.trace),
+        wording=digest_wording(question.row.question),
         people=people,
         judges=list(map(describe_score, scores)),
         is_disputed=is_disputed(dimension, labels),
@@ -120,7 +130,9 @@ def save_adjudication(visit: Visit) -> Response:
         return show_adjudication(visit, question, draft.note, "Choose Pass or Fail.")
     if not draft.note:
         return show_adjudication(visit, question, "", "Write why, so that both can learn from it.")
-    row = question.row
+    trace, row = read_trace(site, question), question.row
+    if changed := describe_change(visit, question, trace):
+        return show_adjudication(visit, question, draft.note, changed)
     label = Label(
         subject_id=row.trace_id,
         dimension=row.labels,
@@ -128,7 +140,7 @@ def save_adjudication(visit: Visit) -> Response:
         annotator=visit.session.annotator,
         annotator_kind="adjudicated",
         critique=draft.note,
-        answer=digest_answer(read_subject(site, question).trace),
+        answer=digest_answer(trace),
         rubric_version=digest_wording(row.question),
         time=site.now(),
         seconds_spent=draft.seconds or None,

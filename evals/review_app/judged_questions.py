@@ -63,5 +63,5 @@ def build_question(row: VerdictRow, dimension: Dimension, night: date) -> Questi
     """Builds the question that a verdict answered."""
     label = row.label
     about = (label.subject_id, row.app, dimension.dimension, label.dimension, dimension.question)
-    asked = ReviewQuestion(*about, REASON, label.sampling_probability)
+    asked = ReviewQuestion(*about, REASON, label.sampling_probability, answer=label.answer)
     return Question(make_key(label.subject_id, label.dimension), night, asked)

@@ -212,7 +212,7 @@ def show_form(visit: Visit, reading: Reading, problem: str = "") -> HTMLResponse
         draft=find_draft(visit, reading),
         problem=problem,
         analysis=progress,
-        progress=describe_progress(progress.read, progress.listed, pace),
+        progress=describe_progress(progress.read, progress.listed, pace, "read"),
         link=link_trace,
         modes_link=link_modes(reading.app),
         is_last=reading.number == progress.listed,

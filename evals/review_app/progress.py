@@ -16,15 +16,16 @@ RECENT = 50
 """The last labels from which the time left is estimated."""
 
 
-def describe_progress(done: int, total: int, seconds: float | None) -> str:
-    """Describes progress: `12 of 100, about 20 minutes left`.
+def describe_progress(done: int, total: int, seconds: float | None, what: str = "judged") -> str:
+    """Describes progress: `12 of 100 judged, about 20 minutes left`.
 
     Args:
         done: the questions that were answered.
         total: all of them.
         seconds: a verdict takes so long; None: not measured yet.
+        what: what was done.
     """
-    counted = f"{done:,} of {total:,}"
+    counted = f"{done:,} of {total:,} {what}"
     if done >= total:
         return f"{counted}, nothing left"
     if seconds is None:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from starlette.responses import HTMLResponse, Response
 
+from evals.evaluators.gold import digest_answer
+from evals.evaluators.label_wordings import digest_wording
 from evals.records import Label, Score
 from evals.review_app.case_index import find_case
 from evals.review_app.progress import compute_hourly
@@ -106,6 +108,8 @@ def show_form(
         view=view,
         question=question,
         subject=subject,
+        answer=digest_answer(subject.trace),
+        wording=digest_wording(question.row.question),
         form=draw_subject(site, subject, decision.scores if decision else ()),
         app=(app and app.title) or question.row.app,
         tags=list_tags(site, question.row.app),

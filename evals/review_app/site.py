@@ -13,6 +13,7 @@ from evals.review_app.gold_index import GoldIndex
 from evals.review_app.judge_verdicts import JudgeIndex
 from evals.review_app.judged_questions import JudgedQuestions
 from evals.review_app.leases import Leases
+from evals.review_app.previous_index import PreviousIndex
 from evals.review_app.queue_index import Queue, QueueIndex
 from evals.review_app.sessions import Access, LoginLimiter
 from evals.review_app.verdict_index import VerdictIndex, Verdicts
@@ -41,6 +42,7 @@ class ReviewSite:
         self.verdicts, self.judged = VerdictIndex(lake), JudgedQuestions(lake)
         self.read_from: tuple[Queue, Verdicts] | None = None
         self.judges, self.gold, self.leases = JudgeIndex(lake), GoldIndex(lake), Leases()
+        self.previous = PreviousIndex(lake)
         self.loaded, self.loaded_at = load_catalog(), now()
         self.right = RightAnswers(lake, self.loaded)
 

@@ -12,15 +12,11 @@ from markupsafe import Markup
 
 from evals.records import GoldValue, Score, Trace
 from evals.reports.pages.natural_form import render_natural_form
-from evals.reports.previous_answers import find_previous
 from evals.review_app.queue_index import Question
 from evals.review_app.site import ReviewSite
 from evals.review_app.visits import Refused
 from evals.review_app.votes import find_dimension
 from evals.specs.review_templates import read_review_template
-
-LOOKED_THROUGH = 32_000_000
-"""Bytes of traces in which the answer of the prompt before is looked for: a person waits."""
 
 
 class Subject(NamedTuple):
@@ -44,12 +40,10 @@ def read_subject(site: ReviewSite, question: Question) -> Subject:
     Raises:
         Refused: it was deleted, or left its night.
     """
-    lake, night, trace_id = site.lake, question.night, question.row.trace_id
-    trace: Trace | None = next(lake.stream_night("traces", night, ("trace_id", [trace_id])), None)
-    if trace is None:
-        raise Refused(410, "this answer was deleted, or left its night; go on to the next one")
+    trace, lake, night = read_trace(site, question), site.lake, question.night
+    trace_id = trace.trace_id
     gold = site.right_answers.find(trace, site.gold.read(trace_id))
-    previous = find_previous(lake, night, trace.app, [trace_id], LOOKED_THROUGH).get(trace_id)
+    previous = site.previous.find(question, site.queue.queue)
     dimension = find_dimension(site.catalog, question)
     if dimension is None or dimension.subject == "trace" or trace.session_id is None:
         return Subject((trace,), gold, previous)
@@ -59,6 +53,19 @@ def read_subject(site: ReviewSite, question: Question) -> Subject:
         if one.app == trace.app and one.trace_id != trace_id and one.ts <= trace.ts
     ]
     return Subject((*sorted(turns, key=lambda one: one.ts), trace), gold, previous)
+
+
+def read_trace(site: ReviewSite, question: Question) -> Trace:
+    """Reads the trace that a question names.
+
+    Raises:
+        Refused: it was deleted, or left its night.
+    """
+    wanted = "trace_id", [question.row.trace_id]
+    trace: Trace | None = next(site.lake.stream_night("traces", question.night, wanted), None)
+    if trace is None:
+        raise Refused(410, "this answer was deleted, or left its night; go on to the next one")
+    return trace
 
 
 def draw_subject(site: ReviewSite, subject: Subject, scores: Sequence[Score]) -> Markup:

@@ -16,7 +16,7 @@ from evals.records import Label, Trace
 from evals.review_app.questions import find_draft, find_question, make_skip, show_form
 from evals.review_app.queue_index import Question, make_key
 from evals.review_app.rendering import MenuEntry
-from evals.review_app.subjects import read_subject
+from evals.review_app.subjects import read_trace
 from evals.review_app.views import open_view
 from evals.review_app.visits import Refused, Visit, form, redirect
 from evals.storage.documents.review_drafts import Draft, delete_draft, write_draft
@@ -38,7 +38,9 @@ def save_verdict(visit: Visit) -> Response:
         return show_form(visit, view, question, draft, "Choose Pass, Fail or Defer.")
     if verdict == "fail" and not draft.note and not draft.tags:
         return show_form(visit, view, question, draft, NO_REASON)
-    trace = read_subject(visit.site, question).trace
+    trace = read_trace(visit.site, question)
+    if changed := describe_change(visit, question, trace):
+        return show_form(visit, view, question, draft, changed)
     following = view.find_next(question.key, skip=make_skip(visit))
     try:
         store_label(visit, build_label(visit, question, trace, verdict, draft))
@@ -48,6 +50,16 @@ def save_verdict(visit: Visit) -> Response:
     if following is None or following.key == question.key:
         return redirect(view.link("/", after=question.key))
     return redirect(view.link(f"/questions/{following.key}", after=question.key))
+
+
+def describe_change(visit: Visit, question: Question, trace: Trace) -> str:
+    """Describes what changed since a form was shown; empty: its verdict is of what is stored."""
+    shown = {"answer": digest_answer(trace), "wording": digest_wording(question.row.question)}
+    for name, present in shown.items():
+        if visit.field(name) not in ("", present):
+            what = "answer was replaced" if name == "answer" else "question was changed"
+            return f"The {what} while you read it: read it again, and judge what is here now."
+    return ""
 
 
 def read_draft(visit: Visit, question: Question) -> Draft:

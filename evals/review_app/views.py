@@ -167,7 +167,12 @@ def get_about(question: Question) -> About:
 
 
 def select_current(question: Question, labels: Sequence[Label]) -> list[Label]:
-    """Returns the labels that answer a question: where its wording changed, those given since."""
-    if question.row.stratum != REGRADE:
-        return list(labels)
-    return [one for one in labels if one.rubric_version == question.row.rubric_version]
+    """Returns the labels that answer a question: of its present answer, in its present wording.
+
+    An earlier wording counts as long as nobody is asked again.
+    """
+    row = question.row
+    current = [one for one in labels if one.answer in ("", row.answer) or not row.answer]
+    if row.stratum != REGRADE:
+        return current
+    return [one for one in current if one.rubric_version == row.rubric_version]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from evals.evaluators.label_verdicts import map_verdict
+from evals.evaluators.label_wordings import name_wording
 from evals.labels.mapped_labels import list_dimensions
 from evals.labels.people_agreement import Vote
 from evals.records import Label, Outcome, Subject
@@ -54,6 +55,19 @@ def list_votes(dimension: Dimension | None, labels: Sequence[Label]) -> list[Vot
     return [Vote(annotator, passed) for annotator, passed in votes.items()]
 
 
+def group_by_wording(labels: Sequence[Label]) -> list[list[Label]]:
+    """Groups labels of a question by its wording when they were given.
+
+    A label without a recorded wording goes with the others where these have one wording.
+    """
+    wordings = {name_wording(one) for one in labels} - {""}
+    usual = wordings.pop() if len(wordings) == 1 else ""
+    groups: dict[str, list[Label]] = {}
+    for label in labels:
+        groups.setdefault(name_wording(label) or usual, []).append(label)
+    return list(groups.values())
+
+
 def is_adjudicated(labels: Sequence[Label]) -> bool:
     """Whether somebody has decided between people."""
     return any(one.annotator_kind == "adjudicated" and not is_deferred(one) for one in labels)
@@ -61,5 +75,6 @@ def is_adjudicated(labels: Sequence[Label]) -> bool:
 
 def is_disputed(dimension: Dimension | None, labels: Sequence[Label]) -> bool:
     """Whether people disagree on a question, and nobody has decided between them."""
-    passed = {vote.passed for vote in list_votes(dimension, labels)}
-    return len(passed) > 1 and not is_adjudicated(labels)
+    groups = group_by_wording(labels)
+    differ = any(len({vote.passed for vote in list_votes(dimension, own)}) > 1 for own in groups)
+    return differ and not is_adjudicated(labels)

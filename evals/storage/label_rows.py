@@ -54,13 +54,26 @@ def parse_label(row: dict[str, Any]) -> Label:
 def drop_superseded(labels: Iterable[Label]) -> list[Label]:
     """Returns the labels that no other replaces.
 
-    A label that was withdrawn replaces nothing any more, and its withdrawal is no label.
+    A label that was withdrawn replaces nothing any more, and its withdrawal is no label. A row that
+    was imported again is one label with the first.
     """
-    every = list(labels)
+    every = drop_repeated(labels)
     withdrawn = {one.supersedes for one in every if one.status == "withdrawn"}
     current = [one for one in every if one.status != "withdrawn" and one.id not in withdrawn]
     replaced = {one.supersedes for one in current if one.supersedes}
     return [one for one in current if one.id not in replaced]
+
+
+def drop_repeated(labels: Iterable[Label]) -> list[Label]:
+    """Returns the labels without those that come again later with the same id and content."""
+    seen: dict[str, list[Label]] = {}
+    kept: list[Label] = []
+    for label in reversed(list(labels)):
+        same = seen.setdefault(label.id, [])
+        if not label.id or label not in same:
+            same.append(label)
+            kept.append(label)
+    return kept[::-1]
 
 
 def select_votes(labels: Iterable[Label]) -> list[Label]:

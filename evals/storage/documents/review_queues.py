@@ -32,6 +32,8 @@ class ReviewQuestion(NamedTuple):
     """Digest of the question's wording; empty in an older queue."""
     people: int = 1
     """How many people are to judge it."""
+    answer: str = ""
+    """Digest of the answer that is asked about; empty: nobody has judged the trace yet."""
 
 
 def locate_queue(night: date) -> str:

@@ -106,6 +106,31 @@ def test_a_label_given_again_is_no_longer_offered(lake: Lake, catalog: Catalog) 
     assert (earlier.labels, earlier.pairs, earlier.judged) == (4, 0, 1)
 
 
+def test_an_adjudication_is_no_second_opinion(lake: Lake, catalog: Catalog) -> None:
+    """People's pairs are of those who judged alone; a label that was imported twice is one."""
+    label = Label("t1", "kind", "pass", "ann", "human", rubric_version=digest(AFTER), id="7")
+    verdicts = {"bob": "human", "eve": "adjudicated"}
+    others = [
+        dataclasses.replace(label, annotator=who, annotator_kind=kind, id=who, verdict="fail")
+        for who, kind in verdicts.items()
+    ]
+    write_labels(lake, [label, *others], "first")
+    write_labels(lake, [label], "second")
+    *_, present = [
+        one for one in measure_by_rubric(lake, catalog, "desk", "kind") if one.is_present
+    ]
+    assert (present.labels, present.pairs, present.agreed) == (3, 1, 0)
+
+
+def test_all_who_judged_are_asked_again(lake: Lake, catalog: Catalog) -> None:
+    """A new label beside another person's old one would be a tie of two questions."""
+    label = Label("t0", "kind", "pass", "bob", "human", rubric_version=digest(BEFORE))
+    record_label(lake, catalog, label, NOW)
+    queue_offers(lake, "desk", "kind", list_offers(lake, catalog, "desk", "kind"))
+    people = {one.trace_id: one.people for one in read_review_queue(lake, NIGHT)}
+    assert people == {"t0": 2, "t1": 1, "t2": 1, "t3": 1, "t4": 1}
+
+
 def test_words_that_changed() -> None:
     """Those that only one of two wordings has, whatever their case."""
     assert compare_words("Is it Kind?", "is it kind and short?") == {"and", "short"}

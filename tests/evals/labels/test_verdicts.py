@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from evals.evaluators.gold import digest_answer
+from evals.labels.exchange import describe_label
+from evals.labels.label_files import import_labels
 from evals.labels.verdicts import RefusedVerdict, read_history, record_label, withdraw_label
 from evals.privacy.scrubbing import build_words, scrub_text
 from evals.records import Label, Trace
@@ -194,6 +197,21 @@ def test_a_damaged_line_costs_no_other_line(lake: Lake, catalog: Catalog) -> Non
     (damage,) = inspect_home(lake)
     assert "reviewed" in damage.sentence
     assert damage.is_lost
+
+
+def test_an_export_that_comes_back_adds_nobody(
+    lake: Lake, catalog: Catalog, tmp_path: Path
+) -> None:
+    """The same row is the same label; one that was edited outside replaces it."""
+    label = record(lake, catalog, critique="wrote to ann@example.org", seconds_spent=2.5)
+    row = describe_label(label)
+    for name, edit in {"same": {}, "edited": {"verdict": "wrong"}}.items():
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text(json.dumps(row | edit) + "\n")
+        import_labels(lake, catalog, path, NOW)
+        (current,) = read_labels(lake)
+        assert current.verdict == edit.get("verdict", "correct")
+    assert current.supersedes == label.id
 
 
 def test_an_erasure_reaches_verdicts(lake: Lake, catalog: Catalog) -> None:

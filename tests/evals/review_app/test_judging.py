@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
+import re
 from pathlib import Path
 
 import pytest
 
 from evals.evaluators.gold import digest_answer
-from evals.records import digest
+from evals.records import Trace, digest
 from evals.review_app.progress import describe_duration, describe_progress, list_paces
 from evals.storage.documents.review_drafts import drop_drafts, read_drafts
 from evals.storage.documents.review_queues import write_review_queue
@@ -239,6 +241,62 @@ def test_people_are_compared_and_a_third_decides(settings: Settings) -> None:
     assert path not in eve.read("/agreement")
 
 
+def test_a_verdict_is_of_what_was_shown(settings: Settings) -> None:
+    """An answer that was replaced, and a wording that changed, between reading and judging."""
+    (ann,) = visit(settings, "ann")
+    page = ann.read(find_path(0))
+    shown = dict(re.findall(r'name="(answer|wording)" value="([0-9a-f]+)"', page))
+    assert set(shown) == {"answer", "wording"}
+    replace_answer(settings, 0, "It is blue.")
+    refused = ann.judge(0, "pass", "as it was", **shown)
+    assert refused.status_code == 422
+    assert "The answer was replaced while you read it" in refused.text
+    assert "as it was" in refused.text
+    again = ask("t-1")._replace(question="Is the answer short?")
+    shown = dict(re.findall(r'name="(answer|wording)" value="([0-9a-f]+)"', ann.read(find_path(1))))
+    write_review_queue(settings.open_lake(), NIGHT, [ask("t-0"), again])
+    assert "The question was changed" in ann.judge(1, "pass", **shown).text
+    assert list_labels(settings) == []
+
+
+def replace_answer(settings: Settings, trace: int, output: str) -> Trace:
+    """Replaces the answer of a trace, as an export with a correction does."""
+    lake = settings.open_lake()
+    every = "trace_id", ["t-0", "t-1", "t-2"]
+    rows: list[Trace] = sorted(
+        lake.stream_night("traces", NIGHT, every), key=lambda row: row.trace_id
+    )
+    rows[trace] = dataclasses.replace(rows[trace], output=output)
+    for table in ("staged", "traces"):
+        lake.write(table, NIGHT, rows)
+    return rows[trace]
+
+
+def test_a_replaced_answer_is_judged_anew(settings: Settings) -> None:
+    """The verdict on the earlier answer is not shown as one on the present answer."""
+    (ann,) = visit(settings, "ann")
+    ann.judge(0, "fail", "blue")
+    present = digest_answer(replace_answer(settings, 0, "It is blue."))
+    row = ask("t-0")._replace(answer=present)
+    write_review_queue(settings.open_lake(), NIGHT, [row, ask("t-1"), ask("t-2")])
+    assert "0 of 3 judged" in ann.read("/")
+    assert find_path(0) in ann.read("/")
+    ann.judge(0, "pass")
+    assert "1 of 3 judged" in ann.read("/")
+
+
+def test_people_are_compared_under_one_wording(settings: Settings) -> None:
+    """Two verdicts that differ since the question changed are neither a pair nor a dispute."""
+    ann, ben = visit(settings, "ann", "ben")
+    ann.judge(0, "fail", "blue")
+    changed = ask("t-0")._replace(question="Is the answer short?")
+    write_review_queue(settings.open_lake(), NIGHT, [changed])
+    ben.judge(0, "pass")
+    page = ann.read("/agreement")
+    assert "1 wait" not in page
+    assert "agree on" not in page
+
+
 def test_texts_of_traces_are_text(tmp_path: Path) -> None:
     """Markup in an answer, an id and a note is shown, and is part of no page."""
     attack = '"><script>alert(1)</script>'
@@ -264,11 +322,11 @@ def test_the_pace_is_of_the_seconds_that_were_stored(settings: Settings) -> None
 @pytest.mark.parametrize(
     ("done", "total", "seconds", "words"),
     [
-        (12, 100, 14.0, "12 of 100, about 21 minutes left"),
-        (99, 100, 30.0, "99 of 100, less than a minute left"),
-        (3, 3, 30.0, "3 of 3, nothing left"),
-        (0, 50_000, 20.0, "0 of 50,000, about 278 hours left"),
-        (0, 10, None, "0 of 10"),
+        (12, 100, 14.0, "12 of 100 judged, about 21 minutes left"),
+        (99, 100, 30.0, "99 of 100 judged, less than a minute left"),
+        (3, 3, 30.0, "3 of 3 judged, nothing left"),
+        (0, 50_000, 20.0, "0 of 50,000 judged, about 278 hours left"),
+        (0, 10, None, "0 of 10 judged"),
     ],
 )
 def test_progress_is_in_words(done: int, total: int, seconds: float | None, words: str) -> None:
