@@ -14,6 +14,7 @@ import click
 from orchestration.cli.analysis import choose_app, find_stored
 from orchestration.cli.lookups import open_existing
 from orchestration.cli.options import USAGE, fail, json_option, settings_options
+from orchestration.cli.row_notes import count_of
 from orchestration.runtime import terminal
 from orchestration.settings import Settings
 
@@ -116,7 +117,7 @@ def case_list(settings: Settings, app: str | None, as_json: bool) -> None:
         terminal.print_json(shown)
         return
     for name, own in sets.items():
-        terminal.print_line(f"{name}: {len(own)} cases, version {hash_cases(own)}")
+        terminal.print_line(f"{name}: {count_of(len(own), 'case')}, version {hash_cases(own)}")
         for one in own:
             terminal.print_line(f"  {describe(one)}")
     if not sets:
