@@ -17,6 +17,7 @@ TABLES = (
     "hallucination",
     "realign",
     "summaries",
+    "summary_judges",
     "pairs",
 )
 """Modules of this folder, in the order of the documentation."""
