@@ -95,7 +95,8 @@ def import_labels(
         return LabelImport(path, was_added_before=True)
     file = read_labels(path, name, again)
     privacy_filter = PrivacyFilter.load(lake, catalog)
-    staged = read_staged_answers(lake, hash_ids(privacy_filter, (row.value for row in file.rows)))
+    every = [row.value for row in file.rows]
+    staged = read_about(lake, hash_ids(privacy_filter, every), hash_sessions(privacy_filter, every))
     sorted_rows = sort_rows(LabelChecks(catalog), privacy_filter, file.rows, staged)
     refused = tuple(sorted((*file.refused, *sorted_rows.refused)))
     values = sorted_rows.accepted
@@ -161,6 +162,11 @@ def hash_ids(privacy_filter: PrivacyFilter, values: Iterable[Label | GoldValue])
     return {privacy_filter.hash_identity(value.subject_id) for value in values}
 
 
+def hash_sessions(privacy_filter: PrivacyFilter, values: Iterable[Label | GoldValue]) -> set[str]:
+    """Returns the ids of labelled sessions as the home stores them."""
+    return hash_ids(privacy_filter, (one for one in values if one.subject == "session"))
+
+
 def add_batches(
     lake: Lake,
     privacy_filter: PrivacyFilter,
@@ -177,7 +183,8 @@ def add_batches(
     ids = {
         privacy_filter.hash_identity(one) for batch in batches.values() for one in batch.trace_ids()
     }
-    staged = read_staged_answers(lake, ids)
+    labels = [one for batch in batches.values() for one in batch.labels]
+    staged = read_about(lake, ids, hash_sessions(privacy_filter, labels))
     record_arrivals(lake, batches, now)
     touched: dict[str, set[date]] = {}
     added = 0
@@ -198,8 +205,8 @@ def list_near_nights(lake: Lake, rows: Iterable[Row]) -> set[date]:
 
 
 def find_touched_nights(lake: Lake, ids: Collection[str]) -> set[date]:
-    """Returns the nights that labels of some traces change, by their ids as the home has them."""
-    staged = read_staged_answers(lake, ids)
+    """Returns the nights that labels of some traces or sessions change, by their stored ids."""
+    staged = read_about(lake, ids, ids)
     return list_near_nights(lake, (row for rows in staged.values() for row in rows))
 
 
@@ -269,6 +276,23 @@ def read_staged_answers(lake: Lake, ids: Collection[str]) -> dict[str, list[Row]
     return by_trace
 
 
+def read_about(lake: Lake, ids: Collection[str], sessions: Collection[str]) -> dict[str, list[Row]]:
+    """Reads the same of traces, and the application and nights of sessions, by either's id.
+
+    A row of a session has an empty digest: a label of a session is bound to no answer.
+    """
+    found = read_staged_answers(lake, ids)
+    nights = lake.list_nights("staged") if sessions else ()
+    if nights:
+        with open_duckdb() as db:
+            db.register("wanted", build_id_table(sessions))
+            create_table_view(db, lake, "staged", nights)
+            rows = db.sql(STAGED_SESSIONS).to_arrow_table().to_pylist()
+        for row in rows:
+            found[row.pop("session_id")].append({**row, "answer": ""})
+    return found
+
+
 def read_apps(lake: Lake, ids: Collection[str]) -> dict[str, str]:
     """Reads the application of each of some traces that have arrived."""
     nights = find_nights(lake, ids)
@@ -283,6 +307,10 @@ def read_apps(lake: Lake, ids: Collection[str]) -> dict[str, str]:
 STAGED_APPS = """
     select trace_id, arg_max(app, ts) from staged
     where trace_id in (select trace_id from wanted) group by trace_id
+"""
+STAGED_SESSIONS = """
+    select distinct session_id, app, ts::date as night from staged
+    where session_id in (select trace_id from wanted) order by night, app
 """
 STAGED_ANSWERS = """
     select distinct trace_id, app, ts, input, context, output from staged

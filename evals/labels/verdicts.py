@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from evals.evaluators.label_verdicts import is_from_people, map_verdict
 from evals.labels.label_checks import LabelChecks
-from evals.labels.label_files import bind_to_answer, list_near_nights, read_staged_answers
+from evals.labels.label_files import bind_to_answer, list_near_nights, read_about
 from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Json, Label, Outcome
 from evals.specs import Catalog
@@ -55,8 +55,8 @@ def record_label(lake: Lake, catalog: Catalog, label: Label, now: datetime) -> L
     check_form(label)
     privacy = PrivacyFilter.load(lake, catalog)
     stored_id = privacy.hash_identity(label.subject_id)
-    staged = read_staged_answers(lake, [stored_id])
-    rows = staged[stored_id]
+    is_of_session = label.subject == "session"
+    rows = read_about(lake, [stored_id], [stored_id] if is_of_session else [])[stored_id]
     app = str(rows[-1]["app"]) if rows else None
     if app is None and label.subject == "trace":
         raise RefusedVerdict(f"no trace {stored_id} in this home; import its export first")

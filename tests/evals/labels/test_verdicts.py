@@ -20,9 +20,10 @@ from evals.labels.verdicts import RefusedVerdict, read_history, record_label, wi
 from evals.privacy.scrubbing import build_words, scrub_text
 from evals.records import Label, Trace
 from evals.repair.inspection import inspect_home
+from evals.repair.label_record import restore_batches
 from evals.runs.night_locks import digest_inputs
 from evals.specs import Catalog, load_catalog
-from evals.storage.label_records import change_label_rows, read_labels
+from evals.storage.label_records import change_label_rows, read_labels, write_labels
 from evals.storage.lake import Lake
 from evals.storage.verdict_files import list_verdict_files, read_verdicts
 from tests.catalog_files import write_catalog
@@ -172,6 +173,34 @@ def test_each_verdict_makes_its_night_due_again(lake: Lake, catalog: Catalog) ->
     seen.append(digest_inputs(lake, catalog, NIGHT))
     assert len(set(seen)) == 4
     assert digest_inputs(lake, catalog, NIGHT + timedelta(days=9)) == other
+
+
+@pytest.mark.parametrize("way", ["review page", "file", "batch without a record"])
+def test_a_label_of_a_session_makes_its_nights_due(
+    lake: Lake, catalog: Catalog, tmp_path: Path, way: str
+) -> None:
+    """As a label of a trace does, however it arrives; it is bound to no answer."""
+    night, ts = NIGHT + timedelta(days=3), TRACE.ts + timedelta(days=3)
+    turns = [
+        dataclasses.replace(TRACE, trace_id=f"s{n}", ts=ts, session_id="s", output=f"It is {n}.")
+        for n in (1, 2)
+    ]
+    lake.write("staged", night, turns)
+    before = [digest_inputs(lake, catalog, one) for one in (night, NIGHT)]
+    label = dataclasses.replace(ANN, subject="session", subject_id="s")
+    if way == "review page":
+        record_label(lake, catalog, label, NOW)
+    elif way == "file":
+        row = {"trace_id": "s", "subject": "session", "dimension": "right", "verdict": "correct"}
+        path = tmp_path / "labels.jsonl"
+        path.write_text(json.dumps({**row, "annotator": "ann", "annotator_kind": "human"}))
+        assert import_labels(lake, catalog, path).waiting == 0
+    else:
+        write_labels(lake, [label], "sheet")
+        restore_batches(lake)
+    after = [digest_inputs(lake, catalog, one) for one in (night, NIGHT)]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [False, True]
+    assert [(one.subject, one.answer) for one in read_labels(lake)] == [("session", "")]
 
 
 def test_a_half_line_of_a_killed_writer_is_no_damage(lake: Lake, catalog: Catalog) -> None:
