@@ -152,6 +152,8 @@ def mark_reported(
     seen = night_locks.digest_inputs(lake, catalog, night)
     if not night_state.is_admission_current(lake, night):
         seen = ""  # rows came since: it is due again
+    if night_locks.has_later_labels(lake, night):
+        seen = ""  # so did labels, which its scores may lack
     rates = digest_rates(lake, catalog, night)
     night_state.update_state(
         lake,

@@ -118,9 +118,7 @@ def digest_inputs(lake: Lake, catalog: Catalog, night: date) -> str:
         if (pin := locate_model(lake, catalog, read_evaluator(lake, name, app, version)).pin)
     ]
     staged = night_state.list_staged_inputs(lake, night)
-    batches = read_label_batches(lake)
-    labels = sorted(name for name, nights in batches.items() if night in nights)
-    labels += list_verdict_ids(lake, night)
+    labels = list_labels(lake, night)
     labels += list_outdated_wordings(lake, catalog, state.apps, night)
     ended = [batch.tag for batch in list_night_batches(lake, night) if not batch.is_out]
     decided = [
@@ -136,6 +134,29 @@ def digest_inputs(lake: Lake, catalog: Catalog, night: date) -> str:
     ]
     rest = (*ended, *decided, *list_unscored(lake, night, versions), *blessed)
     return digest([staged, labels, versions, state.samples or None, availability, *rest])
+
+
+def list_labels(lake: Lake, night: date) -> list[str]:
+    """Lists the batches of labels and the single verdicts that change a night."""
+    batches = read_label_batches(lake)
+    names = sorted(name for name, nights in batches.items() if night in nights)
+    return [*names, *list_verdict_ids(lake, night)]
+
+
+def record_labels(lake: Lake, nights: Iterable[date], run_id: str) -> None:
+    """Records which labels a run begins to score some nights with, before it reads them.
+
+    Of a run that scores in several steps the first counts.
+    """
+    for night in nights:
+        if run_id not in night_state.read_state(lake, night).labels:
+            night_state.update_state(lake, night, labels={run_id: digest(list_labels(lake, night))})
+
+
+def has_later_labels(lake: Lake, night: date) -> bool:
+    """Whether labels came since the night's scoring began; no where that was not recorded."""
+    before = night_state.read_state(lake, night).labels
+    return bool(before) and digest(list_labels(lake, night)) not in before.values()
 
 
 def list_unscored(

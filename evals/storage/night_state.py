@@ -80,6 +80,8 @@ class NightState:
     """Applications that have rows in it and wait until their catalog files are repaired."""
     failed: Mapping[str, str] = field(default_factory=dict[str, str])
     """Judges with errors, as `APP NAME`, and the settings they were asked with: `Answer.route`."""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    """A digest of the labels that its scoring began with, by the run; empty: not recorded."""
 
 
 class NightChanges(TypedDict, total=False):
@@ -104,12 +106,22 @@ class NightChanges(TypedDict, total=False):
     provisional: Mapping[str, str]
     waiting: tuple[str, ...]
     failed: Mapping[str, str]
+    labels: Mapping[str, str]
 
 
 STORED_NAMES = {name: "door" if name == "staged" else name for name in NightState.__annotations__}
 """The name in the document of each field."""
 MAPPINGS = frozenset(
-    {"apps", "evaluators", "samples", "reports", "provisional", "app_rates", "app_histories"}
+    {
+        "apps",
+        "evaluators",
+        "samples",
+        "reports",
+        "provisional",
+        "app_rates",
+        "app_histories",
+        "labels",
+    }
 )
 TUPLES = frozenset({"out", "on_time", "waiting"})
 

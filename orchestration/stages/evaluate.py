@@ -12,6 +12,7 @@ import dagster as dg
 from evals import pipeline
 from evals.calls.stop import Stop
 from evals.records import digest
+from evals.runs import night_locks
 from evals.runs.runner import Tally
 from evals.specs import Catalog, Evaluator
 from orchestration.runtime import interrupts, pin_checks
@@ -124,6 +125,7 @@ def score_nights(
     """Scores nights with the selected evaluators; returns each one's tallies by its name."""
     lake, catalog = settings.open_lake(), settings.load_catalog()
     selected = {key.to_user_string() for key in context.selected_asset_keys}
+    night_locks.record_labels(lake, nights, context.run.run_id)
     done = pipeline.score_nights(
         lake,
         catalog,

@@ -18,13 +18,15 @@ from evals.labels.exchange import describe_label
 from evals.labels.label_files import import_labels
 from evals.labels.verdicts import RefusedVerdict, read_history, record_label, withdraw_label
 from evals.privacy.scrubbing import build_words, scrub_text
-from evals.records import Label, Trace
+from evals.records import Label, Trace, digest
 from evals.repair.inspection import inspect_home
 from evals.repair.label_record import restore_batches
-from evals.runs.night_locks import digest_inputs
+from evals.reports.assembly import mark_reported
+from evals.runs.night_locks import digest_inputs, record_labels
 from evals.specs import Catalog, load_catalog
 from evals.storage.label_records import change_label_rows, read_labels, write_labels
 from evals.storage.lake import Lake
+from evals.storage.night_state import list_staged_inputs, read_state, update_state
 from evals.storage.verdict_files import list_verdict_files, read_verdicts
 from tests.catalog_files import write_catalog
 
@@ -201,6 +203,25 @@ def test_a_label_of_a_session_makes_its_nights_due(
     after = [digest_inputs(lake, catalog, one) for one in (night, NIGHT)]
     assert [old == new for old, new in zip(before, after, strict=True)] == [False, True]
     assert [(one.subject, one.answer) for one in read_labels(lake)] == [("session", "")]
+
+
+def test_a_verdict_that_scoring_did_not_read_is_in_the_next_report(
+    lake: Lake, catalog: Catalog
+) -> None:
+    """A report never marks it as seen, whichever step of the run it came before."""
+    update_state(lake, NIGHT, staged=digest(list_staged_inputs(lake, NIGHT)))
+
+    def report() -> bool:
+        mark_reported(lake, catalog, NIGHT, (), {}, {})
+        return read_state(lake, NIGHT).seen == digest_inputs(lake, catalog, NIGHT)
+
+    record(lake, catalog)
+    record_labels(lake, [NIGHT], "first")
+    record(lake, catalog, 1, annotator="bob")
+    record_labels(lake, [NIGHT], "first")  # another step of the same run
+    assert not report()
+    record_labels(lake, [NIGHT], "second")
+    assert report()
 
 
 def test_a_half_line_of_a_killed_writer_is_no_damage(lake: Lake, catalog: Catalog) -> None:
