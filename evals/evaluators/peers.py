@@ -29,18 +29,19 @@ def link_peers(evaluators: Sequence[Evaluator]) -> tuple[Evaluator, ...]:
     if not any(map(list_peers, evaluators)):
         return tuple(evaluators)
     linked = [
-        one.model_copy(
-            update={
-                "peers": {
-                    name: by_dimension[name].score_file
-                    for name in list_peers(one)
-                    if name in by_dimension
-                }
-            }
+        link_one(
+            one, {name: by_dimension[name] for name in list_peers(one) if name in by_dimension}
         )
         for one in evaluators
     ]
     return tuple(sorted(linked, key=lambda one: measure_depth(one, by_dimension)))
+
+
+def link_one(evaluator: Evaluator, peers: Mapping[str, Evaluator]) -> Evaluator:
+    """Links an evaluator to those it depends on, by dimension."""
+    files = {name: peer.score_file for name, peer in peers.items()}
+    draws = {name: peer.sample.draw for name, peer in peers.items() if peer.sample.draw}
+    return evaluator.model_copy(update={"peers": files, "peer_draws": draws})
 
 
 def include_peers(evaluator: Evaluator, evaluators: Iterable[Evaluator]) -> Evaluator:

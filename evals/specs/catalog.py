@@ -258,6 +258,8 @@ class Evaluator(Spec):
     """The dimension name that labels of this dimension use."""
     peers: dict[str, str] = Field(default={}, exclude=True)
     """The score files of the dimensions it depends on; linked where a night is evaluated."""
+    peer_draws: dict[str, str] = Field(default={}, exclude=True)
+    """Which of them draw their traces together with others: the word of their sample."""
     judge: Judge | None = None
     pin: ModelPin | None = None
     guardrail: Guardrail | None = None

@@ -68,11 +68,14 @@ def seat_panel(
 ) -> SampleSeat:
     """Returns a trace's seat in the sample of a panel.
 
-    Peers that draw the same traces have it with the smallest of their probabilities; of peers that
-    draw by themselves the probabilities multiply.
+    Peers that draw the same traces have it with the smallest of their probabilities; those of
+    peers that draw by themselves multiply.
     """
-    chances = [one.inclusion for one in verdicts.values()]
-    return SampleSeat(order, min(chances) if evaluator.sample.draw else prod(chances))
+    chances: dict[str, float] = {}
+    for name, one in verdicts.items():
+        draw = evaluator.peer_draws.get(name) or f"\0{name}"
+        chances[draw] = min(one.inclusion, chances.get(draw, 1.0))
+    return SampleSeat(order, prod(chances.values()))
 
 
 def hash_verdicts(verdicts: Mapping[str, PeerVerdict]) -> str:

@@ -124,6 +124,26 @@ def test_a_panel_decides_by_majority(home: Home, output: str, verdict: str | Non
     assert row["code"] == (None if verdict else "no-majority")
 
 
+@pytest.mark.parametrize(
+    ("draws", "chance"), [(("x", "x"), 0.5), (("x", "y"), 0.3), ((None, None), 0.3)]
+)
+def test_a_panel_s_answers_have_the_chance_of_its_members(
+    home: Home, draws: tuple[str | None, str | None], chance: float
+) -> None:
+    """Members with one word draw the same traces: their chances multiply only without one."""
+    panel = "  - {dimension: both, question: 'Is it?', check: {panel: majority, "
+    panel += "params: {dimensions: [a, b], at_least: 1}}}\n"
+    samples = [
+        f", sample: {{rate: {rate}{f', draw: {draw}' if draw else ''}}}"
+        for rate, draw in zip((0.5, 0.6), draws, strict=True)
+    ]
+    members = declare("a", "apple", samples[0]) + declare("b", "apple", samples[1])
+    home.write(["apple"] * 400, panel + members)
+    rows = home.score("both").values()
+    assert {row["inclusion"] for row in rows} == {chance}
+    assert abs(len(rows) - 400 * chance) < 40
+
+
 def test_a_panel_s_version_has_those_of_its_members(home: Home) -> None:
     """A changed member makes another panel; the member's scores are read under the new version."""
     panel = "  - {dimension: both, question: 'Is it?', check: {panel: majority, "
