@@ -53,6 +53,21 @@ def reads_output(prepared: PreparedRule) -> bool:
     return "output" in prepared.rule.reads
 
 
+def read_text(arguments: inspect.BoundArguments, name: str) -> str | None:
+    """Returns a text among a call's arguments; None where it has none.
+
+    Raises:
+        TypeError: it is something else, which no guardrail would check.
+    """
+    value = arguments.arguments.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(
+        f"{name!r} is a {type(value).__name__}, not a str that guardrails can check; name the "
+        "parameter with the text in `protect(input=…, context=…)`, or call `guard.check`"
+    )
+
+
 class GuardedCall:
     """One call of a wrapped function."""
 
@@ -60,10 +75,8 @@ class GuardedCall:
         self, guard: Decider, arguments: inspect.BoundArguments, input: str, context: str | None
     ) -> None:
         self.guard, self.arguments, self.input, self.context = guard, arguments, input, context
-        question = arguments.arguments.get(input)
-        passages = arguments.arguments.get(context) if context else None
-        self.question = question if isinstance(question, str) else None
-        self.passages = passages if isinstance(passages, str) else None
+        self.question = read_text(arguments, input)
+        self.passages = read_text(arguments, context) if context else None
         self.asked = guard.build_request(None, self.question, self.passages, (), None)
         self.before: Decision | None = None
 

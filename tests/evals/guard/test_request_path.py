@@ -116,11 +116,14 @@ def test_a_wrapped_coroutine_raises_what_was_decided(guard: Guard) -> None:
 
 
 def test_a_function_that_cannot_be_wrapped_is_refused(guard: Guard) -> None:
-    """A parameter that is not there, and an answer that is no text, are errors of the program."""
+    """A missing parameter, and a question or an answer that is no text, are the program's errors."""
     with pytest.raises(ValueError, match="has no parameter 'q'; it has x"):
         guard.protect(input="q")(lambda x: x)
     with pytest.raises(TypeError, match="returns a str, not int"):
         guard.protect()(lambda x: 1)("hello")
+    for about in ({"input": "x"}, {"context": "passages"}):
+        with pytest.raises(TypeError, match="is a list, not a str that guardrails can check"):
+            guard.protect(**about)(lambda x, passages: "fine")([ATTACK], ["a passage"])
 
 
 @pytest.fixture
