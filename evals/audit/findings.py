@@ -139,7 +139,7 @@ def find_ungated(record: Record) -> Finding | None:
     return Finding(
         "never-gates",
         *record.key,
-        f"{record.scored:,} verdicts in {record.nights} nights, and the gate reads none of them"
+        f"{record.scored:,} verdicts in {count_nights(record)}, and the gate reads none of them"
         f"{describe_cost(record)}",
         "let it decide (`gate: true`, the gate's `dimensions`), or remove it",
     )
@@ -168,7 +168,7 @@ def find_never_failing(record: Record) -> Finding | None:
     return Finding(
         "never-fails",
         *record.key,
-        f"0 of {record.scored:,} verdicts in {record.nights} nights failed (at most {high:.2%})"
+        f"0 of {record.scored:,} verdicts in {count_nights(record)} failed (at most {high:.2%})"
         f"{describe_cost(record)}",
         "try it on an answer that is wrong with `andon evaluator test`; ask something harder, or "
         "ask it of a small sample",
@@ -182,7 +182,7 @@ def find_silent(record: Record) -> Finding | None:
     return Finding(
         "no-verdicts",
         *record.key,
-        f"{record.nights} nights: {record.errored:,} errors, {record.skipped:,} skipped",
+        f"{count_nights(record)}: {record.errored:,} errors, {record.skipped:,} skipped",
         "`andon evaluator test` shows why on single answers",
     )
 
@@ -235,6 +235,11 @@ def describe_pair(pair: Pair, one: Record, other: Record) -> Finding:
         f"with {other.evaluator.name}: {evidence}",
         "keep the one that is cheaper or easier to explain",
     )
+
+
+def count_nights(record: Record) -> str:
+    """Counts the nights that an evaluator was reported in, in words."""
+    return f"{record.nights} night{'' if record.nights == 1 else 's'}"
 
 
 def describe_cost(record: Record) -> str:

@@ -8,22 +8,23 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 from evals.evaluators import registry
 from evals.evaluators.gold import GoldAndLabels
-from evals.evaluators.protocol import Finding, Result
+from evals.evaluators.protocol import EvaluatorByVerdicts, Finding, Result
 from evals.models.protocol import Request
-from evals.records import Failure, Json, Outcome, Skip, Trace
+from evals.records import Failure, Json, Outcome, Skip, Trace, Verdict
 from evals.runs.paid_verdicts import list_all_keys, read_verdicts
 from evals.runs.runner import ScoringRun, ask_wanted, build_evaluate
 from evals.specs import Catalog, Evaluator
 from evals.storage import ledger
 from evals.traces.reader import read_file
 from evals.worklist.night_contents import ContentFile, NightTraces, hash_content
+from evals.worklist.peer_verdicts import join_verdicts, read_peers
 from evals.worklist.previous_answers import add_previous
 from evals.worklist.sampling import compute_place
 from evals.worklist.worklist import Worklist, add_contents, list_unpaid
@@ -31,6 +32,8 @@ from evals.worklist.worklist import Worklist, add_contents, list_unpaid
 TRIED = 500
 """Traces that are looked at to find a few with different outcomes."""
 NOT_ASKED = Skip("not-asked")
+NO_PEERS = Skip("no-peer-verdicts")
+"""A panel's result where not all of its dimensions have a stored score of the trace."""
 
 
 class ResultDocument(TypedDict):
@@ -66,7 +69,9 @@ class TriedTrace:
     request: Request | None = None
     """The question to a model; None for code."""
     ms: float | None = None
-    """Milliseconds that code took; None for a model's stored answer."""
+    """Milliseconds that code took; None for stored answers and verdicts."""
+    verdicts: Mapping[str, Verdict | None] = field(default_factory=dict[str, Verdict | None])
+    """Of a panel, what its dimensions concluded."""
 
     @property
     def status(self) -> str:
@@ -75,8 +80,11 @@ class TriedTrace:
 
     @property
     def read(self) -> dict[str, Json]:
-        """The fields it read."""
-        return {name: getattr(self.trace, name) for name in self.evaluator.reads}
+        """The fields it read; of a panel, the verdicts by dimension."""
+        return {
+            **{name: getattr(self.trace, name) for name in self.evaluator.reads},
+            **self.verdicts,
+        }
 
     def to_json(self) -> TriedDocument:
         """Returns it as JSON."""
@@ -165,7 +173,7 @@ def try_on_night(
     if ask and evaluator.asks_model:
         found = found if ids else choose_to_ask(try_all(run, evaluator, found), count)
         calls, usd = ask_about(run, evaluator, night, found)
-    tried = list(try_all(run, evaluator, found))
+    tried = list(try_all(run, evaluator, found, night))
     shown = tried if ids else pick_different(tried, count)
     source = f"night {night}"
     return Trial(evaluator, source, tuple(shown), len(found), calls, usd, tuple(missing))
@@ -210,12 +218,18 @@ def choose_to_ask(tried: Iterable[TriedTrace], count: int) -> list[Trace]:
     return [one.trace for one in (*free, *unknown[: count - len(free)])]
 
 
-def try_all(run: ScoringRun, evaluator: Evaluator, traces: Sequence[Trace]) -> Iterator[TriedTrace]:
-    """Yields what an evaluator concludes of each trace, from code or from stored answers."""
+def try_all(
+    run: ScoringRun, evaluator: Evaluator, traces: Sequence[Trace], night: date | None = None
+) -> Iterator[TriedTrace]:
+    """Yields what an evaluator concludes of each trace: from code, stored answers or verdicts."""
+    kind = registry.type_of(evaluator)
     if evaluator.asks_model:
         yield from read_stored(run, evaluator, traces)
         return
-    evaluate, kind = build_evaluate(evaluator, run.references), registry.type_of(evaluator)
+    if isinstance(kind, EvaluatorByVerdicts):
+        yield from conclude_stored(run, evaluator, kind, traces, night)
+        return
+    evaluate = build_evaluate(evaluator, run.references)
     for trace in traces:
         began = time.perf_counter()
         skip = kind.find_skip(evaluator, trace, run.references)
@@ -245,6 +259,22 @@ def read_stored(
         result = skip or results.get(key or "", NOT_ASKED)
         request = kind.request(evaluator, trace, gold) if key else None
         yield TriedTrace(trace, evaluator, gold, (Finding(result),), request)
+
+
+def conclude_stored(
+    run: ScoringRun,
+    evaluator: Evaluator,
+    kind: EvaluatorByVerdicts,
+    traces: Sequence[Trace],
+    night: date | None,
+) -> Iterator[TriedTrace]:
+    """Yields what a panel concludes from the night's stored verdicts; without a night, nothing."""
+    peers = join_verdicts(read_peers(run.lake, night, evaluator)) if night else {}
+    for trace in traces:
+        stored = peers.get(trace.trace_id, {})
+        verdicts: dict[str, Verdict | None] = {name: one.verdict for name, one in stored.items()}
+        result = kind.conclude(evaluator, verdicts) if stored else NO_PEERS
+        yield TriedTrace(trace, evaluator, None, (Finding(result),), verdicts=verdicts)
 
 
 def build_key(evaluator: Evaluator, trace: Trace, references: GoldAndLabels) -> str:

@@ -54,7 +54,7 @@ def describe(one: Evaluator) -> Iterator[str]:
     shown = describe_json(one)
     yield f"{one.name} in {one.app}: {one.question}"
     yield f"  {name_check(one)}: {shown['passes_when']}"
-    yield f"  reads {', '.join(one.reads)}" + (f", where {one.where}" if one.where else "")
+    yield f"  {describe_reads(one)}" + (f", where {one.where}" if one.where else "")
     if one.pin:
         yield f"  asks {one.pin.name} ({one.pin.model}){describe_sample(one)}"
     for key, value in one.params.items():
@@ -65,6 +65,16 @@ def describe(one: Evaluator) -> Iterator[str]:
         f"{name} {value if len(value) < 16 else value[:8]}" for name, value in one.parts.items()
     )
     yield f"  version {one.version}: {parts}"
+
+
+def describe_reads(one: Evaluator) -> str:
+    """Describes what an evaluator reads: fields of the trace, or verdicts on other dimensions."""
+    from evals.evaluators.registry import type_of
+
+    if one.reads:
+        return f"reads {', '.join(one.reads)}"
+    peers = type_of(one).list_peers(one)
+    return f"reads the verdicts on {', '.join(peers)}" if peers else "reads labels"
 
 
 def describe_sample(one: Evaluator) -> str:
@@ -108,7 +118,7 @@ def print_trial(trial: Trial, *, ask: bool) -> None:
     paid = f"; {trial.calls} calls, ${trial.usd:.4f}" if trial.calls else ""
     terminal.print_line(
         f"{own.name} in {own.app}, {trial.source}: {len(trial.tried)} of {trial.looked_at:,} "
-        f"traces{paid}"
+        f"{own.subject}s{paid}"
     )
     for one in trial.tried:
         for line in describe_tried(one):

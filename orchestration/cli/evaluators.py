@@ -16,6 +16,7 @@ import click
 from orchestration.cli.evaluator_lines import (
     describe,
     describe_json,
+    describe_reads,
     describe_type,
     name_check,
     print_trial,
@@ -77,7 +78,7 @@ def evaluator_list(settings: Settings, app: str | None, available: bool, as_json
         where = f", where {one.where}" if one.where else ""
         terminal.print_line(
             f"{one.app:<{widths[0]}}  {one.dimension:<{widths[1]}}  {name_check(one)} ({asked}; "
-            f"reads {', '.join(one.reads)}{where})"
+            f"{describe_reads(one)}{where})"
         )
 
 
@@ -221,6 +222,15 @@ def find(settings: Settings, name: str, app: str | None) -> list[Evaluator]:
     return found
 
 
+def link(catalog: Catalog, evaluator: Evaluator) -> Evaluator:
+    """Links an evaluator to those of its application that it depends on."""
+    from evals.evaluators.peers import link_peers
+    from evals.evaluators.resolution import resolve_app
+
+    linked = link_peers(resolve_app(catalog, evaluator.app))
+    return next((one for one in linked if one.name == evaluator.name), evaluator)
+
+
 def run_trials(
     settings: Settings,
     catalog: Catalog,
@@ -239,7 +249,7 @@ def run_trials(
     lake = open_existing(settings) if file is None else settings.open_lake()
     with open_scoring_run(settings, lake, catalog, "trial") as run:
         for one in found:
-            located = locate_model(lake, catalog, one)
+            located = locate_model(lake, catalog, link(catalog, one))
             if file:
                 yield evaluator_trial.try_on_file(run, catalog, located, file, count=count)
             else:

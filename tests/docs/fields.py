@@ -38,7 +38,8 @@ USES = {
     "input": "the question: judges, gold sets, slices by keyword; missing, it is the last message "
     "of the user",
     "output": "the answer that is evaluated",
-    "session_id": "turns of a conversation; a session belongs to the night of its first turn",
+    "session_id": "turns of a conversation; a session belongs to the night of its first turn, "
+    "with the turns of the next 24 hours",
     "user_id": "hashed at once; erasure, and counts of users",
     "messages": "the chat as it was sent: judges that read it, and the prompt version where none "
     "is given",

@@ -116,7 +116,7 @@ def test_a_wrapped_coroutine_raises_what_was_decided(guard: Guard) -> None:
 
 
 def test_a_function_that_cannot_be_wrapped_is_refused(guard: Guard) -> None:
-    """A missing parameter, and a question or an answer that is no text, are the program's errors."""
+    """A missing parameter, and questions or answers that are no text, are the program's errors."""
     with pytest.raises(ValueError, match="has no parameter 'q'; it has x"):
         guard.protect(input="q")(lambda x: x)
     with pytest.raises(TypeError, match="returns a str, not int"):

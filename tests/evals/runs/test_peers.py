@@ -12,6 +12,7 @@ import pytest
 
 from evals.calls.live import ask_live
 from evals.evaluators.gold import GoldAndLabels
+from evals.experiments.evaluator_trial import try_all, try_on_night
 from evals.records import Trace
 from evals.runs.model_servers import resolve_app
 from evals.runs.runner import ScoringRun, score_evaluators
@@ -211,3 +212,20 @@ def test_each_wrong_dimension_is_a_problem_of_its_own(home: Home) -> None:
     problems = list(find_problems(home.catalog))
     assert [one.apps for one in problems] == [("chat",), ("chat",)]
     assert all("no dimension 'none'" in one.message for one in problems)
+
+
+def test_a_trial_of_a_panel_shows_the_votes(home: Home) -> None:
+    """The stored verdicts of its dimensions are what it reads; without them it has no verdict."""
+    panel = "  - {dimension: both, question: 'Is it?', check: {panel: majority, "
+    panel += "params: {dimensions: [a, b, c]}}}\n"
+    members = "".join(declare(name, word) for name, word in zip("abc", WORDS, strict=True))
+    home.write(["apple pear"], panel + members)
+    home.score("both")
+    lake, catalog = home.lake, home.catalog
+    own = next(one for one in resolve_app(lake, catalog, "chat") if one.dimension == "both")
+    with ledger.open_journal(lake, "trial") as journal:
+        run = ScoringRun(lake, GoldAndLabels.of(catalog.root, ()), journal, ask_live)
+        (shown,) = try_on_night(run, own, NIGHT, count=1).tried
+        (alone,) = try_all(run, own, [shown.trace])
+    assert (shown.status, shown.read) == ("pass", {"a": "pass", "b": "pass", "c": "fail"})
+    assert alone.status == "skipped"
