@@ -52,7 +52,7 @@ class Choice(NamedTuple):
     @property
     def is_enough(self) -> bool:
         """Whether it separates the examples well enough to be drafted as it is."""
-        return self.gain >= ENOUGH
+        return self.passing > 0 and self.gain >= ENOUGH
 
     def describe(self) -> str:
         """Describes how it does in a phrase."""

@@ -111,6 +111,12 @@ def draft_check(catalog: Catalog, examples: Sequence[Case]) -> Draft:
         check |= {"params": dict(choice.params)} if choice.params else {}
         return Draft(check, describe_choice(choice), f"`{choice.check}` gets {choice.describe()}")
     params = {"pattern": "WRITE WHAT A BAD ANSWER CONTAINS", "forbid": True}
+    if choice and not choice.passing:
+        words = (
+            "no example passes, and a check that fails every answer would get all right: write "
+            "the pattern, or note some traces in which nothing broke (`--pass`) and draft again"
+        )
+        return Draft({"assertion": "regex", "params": params}, words, words)
     best = f"; the best, `{choice.check}`, gets {choice.describe()}" if choice else ""
     words = f"no check by code separates the examples{best}: write the pattern, or draft a judge"
     return Draft({"assertion": "regex", "params": params}, words, words)

@@ -5,6 +5,7 @@ The figures are `evals.labels.people_agreement`'s.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from evals.review_app.verdict_forms import describe_change, read_draft
 from evals.review_app.views import View, get_about, open_view
 from evals.review_app.visits import Refused, Visit, form, page, redirect, render
 from evals.review_app.votes import (
+    find_adjudication,
     find_dimension,
     group_by_wording,
     is_adjudicated,
@@ -114,12 +116,19 @@ def show_adjudication(
         form=draw_subject(site, subject, scores),
         answer=digest_answer(subject.trace),
         wording=digest_wording(question.row.question),
+        decided=name_decision(labels),
         people=people,
         judges=list(map(describe_score, scores)),
         is_disputed=is_disputed(dimension, labels),
         note=note,
         problem=problem,
     )
+
+
+def name_decision(labels: Sequence[Label]) -> str:
+    """Returns the id of the last decision between people; empty where nobody has decided."""
+    last = find_adjudication(labels)
+    return last.id if last else ""
 
 
 def save_adjudication(visit: Visit) -> Response:
@@ -147,11 +156,30 @@ def save_adjudication(visit: Visit) -> Response:
         sampling_probability=row.probability,
     )
     try:
-        record_label(site.lake, site.catalog, label, site.now())
+        record_decision(visit, question, label)
     except RefusedVerdict as error:
         return show_adjudication(visit, question, draft.note, f"{error}.")
     rest = list_disputed(visit, open_view(visit, {"state": "all"}))
     return redirect(f"/adjudication/{rest[0].key}" if rest else "/agreement")
+
+
+def record_decision(visit: Visit, question: Question, label: Label) -> None:
+    """Records a decision between people; it replaces the one that was shown with the form.
+
+    Raises:
+        RefusedVerdict: somebody else decided meanwhile.
+        Refused: nobody disagrees.
+    """
+    site = visit.site
+    with site.deciding:
+        labels = open_view(visit, {"state": "all"}).list_labels(question)
+        before = name_decision(labels)
+        if not before and not is_disputed(find_dimension(site.catalog, question), labels):
+            raise Refused(409, "nobody disagrees on this answer; judge it in the queue")
+        if before and before != visit.field("decided"):
+            raise RefusedVerdict("Somebody decided meanwhile: read it; yours would replace it")
+        replaced = dataclasses.replace(label, supersedes=before or None)
+        record_label(site.lake, site.catalog, replaced, site.now())
 
 
 MENU = (MenuEntry("/agreement", "Agreement"),)

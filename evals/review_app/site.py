@@ -5,6 +5,7 @@ What is in each index is its own module's.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -43,6 +44,8 @@ class ReviewSite:
         self.read_from: tuple[Queue, Verdicts] | None = None
         self.judges, self.gold, self.leases = JudgeIndex(lake), GoldIndex(lake), Leases()
         self.previous = PreviousIndex(lake)
+        self.deciding = threading.Lock()
+        """Whoever decides between people holds it: two at once would tie."""
         self.loaded, self.loaded_at = load_catalog(), now()
         self.right = RightAnswers(lake, self.loaded)
 

@@ -68,9 +68,15 @@ def group_by_wording(labels: Sequence[Label]) -> list[list[Label]]:
     return list(groups.values())
 
 
+def find_adjudication(labels: Sequence[Label]) -> Label | None:
+    """Finds the last decision between people."""
+    decided = (one for one in reversed(labels) if one.annotator_kind == "adjudicated")
+    return next((one for one in decided if not is_deferred(one)), None)
+
+
 def is_adjudicated(labels: Sequence[Label]) -> bool:
     """Whether somebody has decided between people."""
-    return any(one.annotator_kind == "adjudicated" and not is_deferred(one) for one in labels)
+    return find_adjudication(labels) is not None
 
 
 def is_disputed(dimension: Dimension | None, labels: Sequence[Label]) -> bool:

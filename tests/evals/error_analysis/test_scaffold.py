@@ -83,6 +83,14 @@ def test_a_drafted_check_applies_as_a_patch_and_gets_its_examples_right(
         draft_evaluator(loaded, "shop", MODE, kind, examples)
 
 
+def test_failures_alone_draft_no_check(examples: list[Case], catalog: Catalog) -> None:
+    """A check that fails every answer gets them right, and says nothing."""
+    failing = [case for case in examples if case.verdict == "fail"]
+    drafted = draft_evaluator(catalog, "shop", MODE, "assertion", failing)
+    assert "no example passes" in drafted.words
+    assert "WRITE WHAT A BAD ANSWER CONTAINS" in drafted.files[0].after
+
+
 def test_nothing_is_drafted_over_a_file_or_without_a_model(
     examples: list[Case], catalog: Catalog
 ) -> None:

@@ -297,6 +297,26 @@ def test_people_are_compared_under_one_wording(settings: Settings) -> None:
     assert "agree on" not in page
 
 
+def test_one_decision_stands_between_people(settings: Settings) -> None:
+    """Of two at once the second reads the first; sent again it replaces it, as undo takes back."""
+    ann, ben, eve, max_ = visit(settings, "ann", "ben", "eve", "max")
+    path = find_path(0).replace("questions", "adjudication")
+    ann.judge(0, "pass")
+    assert ann.send(path, {"verdict": "pass", "note": "mine"}).status_code == 409
+    ben.judge(0, "fail", "blue")
+    assert 'name="decided" value=""' in eve.read(path)
+    assert eve.send(path, {"verdict": "fail", "note": "blue"}).status_code == 303
+    late = max_.send(path, {"verdict": "pass", "note": "red", "decided": ""})
+    assert late.status_code == 422
+    assert "Somebody decided meanwhile" in late.text
+    seen = re.search(r'name="decided" value="([0-9a-f]+)"', late.text)
+    assert seen
+    sent = {"verdict": "pass", "note": "red", "decided": seen[1]}
+    assert max_.send(path, sent).status_code == 303
+    (decided,) = [one for one in list_labels(settings) if one.annotator_kind == "adjudicated"]
+    assert (decided.annotator, decided.verdict) == ("max", "correct")
+
+
 def test_texts_of_traces_are_text(tmp_path: Path) -> None:
     """Markup in an answer, an id and a note is shown, and is part of no page."""
     attack = '"><script>alert(1)</script>'
