@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from evals.calls import day_budget
+from evals.erasure.compared_answers import find_compared
 from evals.ingest.inbox import list_inbox
 from evals.ingest.staging import import_file
 from evals.privacy import id_hashes, scrubbing
@@ -38,6 +39,7 @@ from evals.storage.documents.review_queues import drop_questions
 from evals.storage.documents.tombstones import add_forgotten
 from evals.storage.files import replace
 from evals.storage.label_records import change_label_rows
+from evals.storage.label_rows import Row as LabelRow
 from evals.storage.lake import Lake
 from evals.storage.queries import query_tables, quote_text
 from evals.storage.report_files import has_reports
@@ -92,13 +94,20 @@ def find_person(
     ids = tuple(sorted({*requested, *own}))
     scored = find_scored(lake, set(ids))
     texts = {text for trace in own.values() for text in list_texts(trace)} | scored.texts
+    compared = find_compared(lake, set(ids))
+    texts |= {one.explanation for one in compared if one.explanation}
+    pairs = {one.content_key for one in compared if one.content_key}
+    paid = read_paid(lake, pairs)
+    texts |= paid.texts
     files = {trace.source_file for trace in own.values()}
     return Person(
         traces=ids,
         users=hashed,
         names=tuple(sorted({*users, *traces})),
         texts=tuple(sorted(texts)),
-        contents=tuple(sorted(scored.keys)),
+        contents=tuple(sorted({*scored.keys, *pairs, *paid.keys})),
+        compared=tuple(sorted({one.trace_id for one in compared})),
+        sessions=tuple(sorted({one.session_id for one in own.values() if one.session_id})),
         files=tuple(sorted(files)),
         outside=tuple(find_outside(lake, files)),
         nights=dict(sorted((night, n) for night, n in nights.items() if n)),
@@ -136,14 +145,22 @@ def find_scored(lake: Lake, traces: set[str]) -> ScoredTexts:
     for anchor in lake.read("anchors"):  # what another version reads has a key of its own
         (own if anchor.trace_id in traces else others).add(anchor.content_key)
     keys = {key for key in own - others if key is not None}
+    paid = read_paid(lake, keys)
+    return ScoredTexts(keys | paid.keys, texts | paid.texts)
+
+
+def read_paid(lake: Lake, keys: set[str]) -> ScoredTexts:
+    """Reads the paid answers to some contents.
+
+    A judge may be asked repeatedly: each further answer has a key of its own.
+    """
     answers = (
         "select content_key, text from answers"  # noqa: S608  quoted
         f" where split_part(content_key, '.', 1) in ({list_literals(keys)})"
     )
     paid = query_tables(lake, answers, {"answers": None})
-    texts |= {row["text"] for row in paid if row["text"]}
-    # a judge may be asked repeatedly: each further answer has a key of its own
-    return ScoredTexts(keys | {row["content_key"] for row in paid}, texts)
+    texts = {row["text"] for row in paid if row["text"]}
+    return ScoredTexts({row["content_key"] for row in paid}, texts)
 
 
 def forget_person(
@@ -232,10 +249,9 @@ def erase_places(lake: Lake, catalog: Catalog, person: Person) -> Iterator[tuple
     restart_windows(lake)
     every = scrubbing.build_words(person.list_ids(), person.texts, mark=MARK)
     names = scrubbing.build_words(person.list_ids(), mark=MARK)
-    night_pages.empty_answers(lake, person.traces)
-    reports = redact_text.redact_reports(
-        lake, lambda example: example.trace_id in person.traces, MARK
-    )
+    night_pages.empty_answers(lake, (*person.traces, *person.compared))
+    gone = {*person.traces, *person.compared}
+    reports = redact_text.redact_reports(lake, lambda example: example.trace_id in gone, MARK)
     yield "reports", len(reports)
     yield "review", drop_questions(lake, set(person.traces).__contains__)
     yield "review_drafts", drop_drafts(lake, set(person.traces).__contains__)
@@ -279,7 +295,8 @@ def scrub_file(path: Path, person: Person, words: Words) -> int:
 
 def scrub_table(path: Path, person: Person, words: Words) -> int:
     """Removes a person's rows, retires their answers, and removes their words from other rows."""
-    whose = {"trace_id": person.traces, "user_id": person.users, "content_key": person.contents}
+    about = (*person.traces, *person.compared)
+    whose = {"trace_id": about, "user_id": person.users, "content_key": person.contents}
     if not scrubbing.has_any_value(path, whose) and not scrubbing.contains_words(path, words):
         return 0
 
@@ -290,6 +307,8 @@ def scrub_table(path: Path, person: Person, words: Words) -> int:
     def change_row(row: Row) -> Row:
         if "trace_id" not in row and row.get("content_key") in person.contents:
             return retire_answer(row)
+        if row.get("trace_id") in person.compared and row.get("explanation") in person.texts:
+            row = {**row, "explanation": MARK}  # of a pair with an answer that is forgotten
         return {key: scrub_cell(value, words) for key, value in row.items()}
 
     return scrubbing.scrub_parquet(path, is_kept, change_row)
@@ -308,8 +327,13 @@ def scrub_cell(value: object, words: Words) -> object:
 
 def delete_labels(lake: Lake, person: Person, folder: Literal["labels", "gold"]) -> int:
     """Deletes the labels or gold values of a person's traces; returns how many."""
-    ids = set(person.traces)
-    return change_label_rows(lake, folder, lambda row: None if row["subject_id"] in ids else row)
+    traces, sessions = set(person.traces), set(person.sessions)
+
+    def change_row(row: LabelRow) -> LabelRow | None:
+        is_of_session = row.get("subject") == "session" and row["subject_id"] in sessions
+        return None if row["subject_id"] in traces or is_of_session else row
+
+    return change_label_rows(lake, folder, change_row)
 
 
 def delete_notes(lake: Lake, person: Person) -> int:

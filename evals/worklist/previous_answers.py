@@ -28,7 +28,17 @@ def add_previous(
 
 
 def read_previous_answers(lake: Lake, night: date, app: str) -> dict[str, str]:
-    """Reads, by trace, the latest answer to the same input by a prompt that is older.
+    """Reads, by trace, the answer that `read_previous` finds."""
+    return read_previous(lake, night, app, "output")
+
+
+def read_previous_ids(lake: Lake, night: date, app: str) -> dict[str, str]:
+    """Reads, by trace, the trace of the answer that `read_previous` finds."""
+    return read_previous(lake, night, app, "trace_id")
+
+
+def read_previous(lake: Lake, night: date, app: str, column: str) -> dict[str, str]:
+    """Reads, by trace, a column of the latest answer to the same input by a prompt that is older.
 
     A prompt is a name with a version or a hash; the older one is that whose first answer came
     first. An answer with an error or without a text is none.
@@ -43,7 +53,7 @@ def read_previous_answers(lake: Lake, night: date, app: str) -> dict[str, str]:
             where app = {quote_text(app)} and input <> ''
         ),
         prompts as (select prompt, min(ts) as since from answers where prompt <> '' group by prompt)
-        select own.trace_id, arg_max(other.output, (other.ts, other.trace_id)) as output
+        select own.trace_id, arg_max(other.{column}, (other.ts, other.trace_id))
         from tonight
         join answers as own on own.trace_id = tonight.trace_id
         join prompts as own_prompt on own_prompt.prompt = own.prompt

@@ -36,6 +36,9 @@ class Person:
     """Those of them that are outside the home and still exist."""
     nights: Mapping[str, int] = field(default_factory=dict[str, int])
     """Traces by ISO night."""
+    compared: tuple[str, ...] = ()
+    """Traces of others whose answers were compared with one of the person's."""
+    sessions: tuple[str, ...] = ()
 
     def list_ids(self) -> set[str]:
         """Returns the ids that are nobody else's."""
@@ -127,6 +130,8 @@ def parse_person(row: dict[str, Json]) -> Person:
         users=parse_texts(row["users"]),
         names=parse_texts(row["names"]),
         texts=parse_texts(row["texts"]),
+        compared=parse_texts(row.get("compared", [])),
+        sessions=parse_texts(row.get("sessions", [])),
         contents=parse_texts(row["contents"]),
         files=parse_texts(row["files"]),
         outside=parse_texts(row["outside"]),
