@@ -243,7 +243,7 @@ def print_card(card: Card, spec: Classifier) -> None:
         + (f", nights {data.first} to {data.last}" if data.first else "")
     )
     terminal.print_line(
-        f"  fails from P(fail) {card.threshold:.3f} on: chosen to flag {card.recall:.0%} of the "
+        f"  fails from P(fail) {card.threshold:.5g} on: chosen to flag {card.recall:.0%} of the "
         "failures"
     )
     rows = [("cross-validated", card.cross_validated), ("held out", card.held_out)]
@@ -280,6 +280,12 @@ def describe_comparison(compared: Comparison) -> dict[str, object]:
 def print_comparison(compared: Comparison) -> None:
     """Prints a comparison."""
     terminal.print_line(f"on {compared.n:,} held-out labels of people:")
+    if compared.candidate == compared.incumbent:
+        terminal.print_line(
+            f"  {compared.candidate} {describe_figures(compared.candidate_figures)}"
+        )
+        terminal.print_line("  it is the promoted model itself; name another to compare it with")
+        return
     for name, figures in (
         (compared.candidate, compared.candidate_figures),
         (compared.incumbent, compared.incumbent_figures),

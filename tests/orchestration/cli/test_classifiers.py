@@ -62,6 +62,9 @@ def test_a_model_is_trained_shown_compared_and_promoted(team: Commands) -> None:
     assert "promote it" not in team.run("train", "complies")
     again = team.read("compare", "complies")
     assert (again["incumbent"], again["result"]) == (model, "undecided")
+    alone = team.run("compare", "complies")
+    assert alone.count(model) == 1
+    assert "it is the promoted model itself" in alone
 
 
 @pytest.mark.parametrize(
