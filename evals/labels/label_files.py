@@ -143,7 +143,8 @@ def sort_rows(
     sorted_rows = SortedRows([], [], 0, 0)
     waiting = errors = 0
     for line, value in rows:
-        traces = staged.get(privacy_filter.hash_identity(value.subject_id), ())
+        trace_id = privacy_filter.hash_identity(value.subject_id)
+        traces = staged.get(trace_id, ())
         problem = checks.find_problem(value, traces[-1]["app"] if traces else None)
         is_verdict = problem is not None and problem.code == "unmapped-verdict"
         if is_verdict and isinstance(value, Label) and value.status != "given":
@@ -152,7 +153,7 @@ def sort_rows(
             sorted_rows.refused.append(RefusedLine(line, problem.words))
             continue
         sorted_rows.accepted.append(value)
-        waiting += not traces
+        waiting += not traces and not privacy_filter.is_forgotten(trace_id)
         errors += problem is not None
     return sorted_rows._replace(waiting=waiting, errors=errors)
 

@@ -11,6 +11,8 @@ from itertools import combinations
 from typing import NamedTuple
 
 from evals.statistics import Agreement, Interval, normal_quantile, wilson_interval
+from evals.statistics.corrections import Kappa
+from evals.statistics.people import PairedPeople
 
 ALPHA = 0.05
 FEWEST = 10
@@ -43,20 +45,29 @@ class PeopleAgreement(NamedTuple):
 
     table: Agreement
     """The pairs: rows are the person whose name comes first."""
+    is_pooled: bool = False
+    """Whether they are of several pairs of people, whose order means nothing."""
 
     @property
     def kappa(self) -> float | None:
-        """Cohen's κ; None for few pairs, and where all verdicts are of one class."""
+        """κ; None for few pairs, and where all verdicts are of one class."""
         table = self.table
         is_one_class = table.tp + table.fn + table.fp == 0 or table.tn + table.fn + table.fp == 0
-        return None if table.n < FEWEST or is_one_class else table.kappa.value
+        return None if table.n < FEWEST or is_one_class else self.estimate.value
+
+    @property
+    def estimate(self) -> Kappa:
+        """Cohen's κ of two people; of several pairs the one of pairs that are alike (Scott)."""
+        table = self.table
+        alike = PairedPeople(table.tp, table.fn + table.fp, table.tn).kappa
+        return alike if alike and self.is_pooled else table.kappa
 
     @property
     def interval(self) -> Interval | None:
         """The interval of κ from its standard error."""
         if self.kappa is None:
             return None
-        half = normal_quantile(ALPHA) * self.table.kappa.error
+        half = normal_quantile(ALPHA) * self.estimate.error
         return Interval(max(-1.0, self.kappa - half), min(1.0, self.kappa + half))
 
     @property
@@ -114,5 +125,6 @@ def pool_pairs(tables: Iterable[Agreement]) -> PeopleAgreement:
             fn=sum(one.fn for one in every),
             fp=sum(one.fp for one in every),
             tn=sum(one.tn for one in every),
-        )
+        ),
+        len(every) > 1,
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from evals.erasure.forget import forget_person
 from evals.evaluators.gold import GoldAndLabels, digest_answer
 from evals.intake import Intake, import_intake
 from evals.labels import label_files, review_queue
@@ -308,6 +309,14 @@ def test_a_label_of_a_deleted_trace_does_not_wait(lake: Lake, tmp_path: Path) ->
     import_rows(lake, catalog, {"verdict": "good"})
     lake.delete_night("staged", NIGHT)
     assert check_stored_labels(lake, catalog, NOW) == []
+
+
+def test_a_label_of_a_forgotten_trace_does_not_wait(lake: Lake, tmp_path: Path) -> None:
+    """It is refused for good, so that nobody waits for its trace."""
+    catalog = declare(tmp_path, TONE)
+    forget_person(lake, catalog, [], ["t1"], NOW)
+    done = import_rows(lake, catalog, {"verdict": "good"})
+    assert (done.added, done.waiting) == (0, 0)
 
 
 def test_every_label_of_a_night_is_counted_once_with_what_became_of_it(

@@ -37,6 +37,17 @@ def test_each_two_people_are_a_pair() -> None:
     }
 
 
+def test_names_do_not_change_the_agreement_of_several_pairs() -> None:
+    """Whoever comes first in a pair: over three people it is that of pairs that are alike."""
+    forth, back = (
+        compare_annotators(make_votes(*["pp-"] * 9, *[one] * 5, *["-ff"] * 4, *["ff-"] * 2))
+        for one in ("pf-", "fp-")
+    )
+    passes = (2 * 9 + 5) / 40
+    expected = passes**2 + (1 - passes) ** 2
+    assert forth.kappa == back.kappa == pytest.approx((15 / 20 - expected) / (1 - expected))
+
+
 @pytest.mark.parametrize("votes", [["pp"] * 9, ["pp"] * 50, ["ff"] * 50])
 def test_kappa_is_not_measured_where_it_means_nothing(votes: list[str]) -> None:
     """Few pairs, and verdicts that are all alike, give none, however well people agree."""
