@@ -62,15 +62,19 @@ class Offer(NamedTuple):
         bases = (DISAGREES, NEAR, SIMILAR, OLDEST)
         return (bases.index(self.basis), -self.strength, self.label.subject_id)
 
-    def describe(self) -> str:
-        """Describes it in words."""
-        why = {
+    @property
+    def why(self) -> str:
+        """Why it may flip, without a verdict: whoever is asked again is not to read one."""
+        return {
             DISAGREES: "a judge decides otherwise since the question changed",
             NEAR: "a judge's score is near where its verdict changes",
             SIMILAR: "its note has words that the wording gained or lost",
             OLDEST: "it was given under an earlier wording",
         }[self.basis]
-        return f"{self.label.annotator} said {self.label.verdict}; {why}"
+
+    def describe(self) -> str:
+        """Describes it in words."""
+        return f"{self.label.annotator} said {self.label.verdict}; {self.why}"
 
     def to_json(self) -> dict[str, Json]:
         """Returns it as JSON."""

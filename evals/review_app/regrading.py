@@ -5,7 +5,7 @@ Which labels those are, and their order, is decided in `evals.labels.regrading`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from starlette.responses import Response
@@ -18,6 +18,7 @@ from evals.labels.regrading import (
     list_rubrics,
     measure_by_rubric,
     queue_offers,
+    read_wordings,
 )
 from evals.review_app.rendering import MenuEntry
 from evals.review_app.visits import Refused, Visit, form, page, redirect, render
@@ -34,13 +35,22 @@ class Changed(NamedTuple):
     question: str
     offers: Sequence[Offer]
     wordings: Sequence[RubricAgreement]
+    texts: Mapping[str, str]
+    """The wordings that queues asked, by their digest."""
 
 
 def show_changed(visit: Visit) -> Response:
     """Shows the questions whose wording changed, with the labels that may flip."""
     lake, catalog = visit.site.lake, visit.site.catalog
     changed = [
-        Changed(app, name, spec.question, offers, measure_by_rubric(lake, catalog, app, name))
+        Changed(
+            app,
+            name,
+            spec.question,
+            offers,
+            measure_by_rubric(lake, catalog, app, name),
+            read_wordings(lake, app, name),
+        )
         for app in catalog.apps
         for name, spec in list_rubrics(catalog, app).items()
         if (offers := list_offers(lake, catalog, app, name))

@@ -26,7 +26,10 @@ def test_a_label_of_an_earlier_wording_is_asked_again(tmp_path: Path) -> None:
     label = dataclasses.replace(label, rubric_version=digest("Is it rihgt?"))
     record_label(settings.open_lake(), settings.load_catalog(), label, NOW)
     (ann,) = visit(settings, "ann")
-    assert "t-0" in ann.read("/regrade")
+    page = ann.read("/regrade")
+    assert "t-0" in page
+    assert "labelled by <bdi>ann</bdi>: it was given under an earlier wording" in page
+    assert "ann said" not in page
     answer = ann.send("/regrade", {"app": "desk", "dimension": "right"}, "/regrade")
     assert answer.headers["location"] == "/?reason=regrade"
     assert find_path(0) in ann.read("/?reason=regrade")
