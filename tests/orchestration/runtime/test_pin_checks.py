@@ -60,3 +60,8 @@ def test_a_provider_that_does_not_answer_fails_a_check(results: dict[str, Any]) 
     assert answered["far"] == [True, "none"]
     assert answered["dead"][0] is False
     assert "could not be reached" in answered["dead"][1]
+
+
+def test_scoring_records_which_labels_it_began_with(results: dict[str, Any]) -> None:
+    """Under the run's id, so that a verdict given meanwhile is not marked as reported."""
+    assert results["begun"] is True

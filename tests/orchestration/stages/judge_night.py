@@ -17,6 +17,7 @@ import dagster as dg
 
 from evals.records import Trace
 from evals.storage.lake import Lake
+from evals.storage.night_state import read_state
 from tests.catalog_files import write_catalog
 from tests.evals.models.model_server import ServerReply, build_completion, serve_script
 
@@ -102,7 +103,9 @@ def main() -> None:
         }
     codes = {row.evaluator: row.verdict or row.code for row in lake.read("scores")}
     asked = len(server.bodies)
+    begun = list(read_state(lake, NIGHT.date()).labels) == [ran.run_id]
     result = {"checks": checks, "answered": answered, "codes": codes, "asked": asked}
+    result["begun"] = begun
     json.dump(result, sys.stdout)
 
 
