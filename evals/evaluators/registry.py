@@ -11,6 +11,7 @@ import importlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import cast
 
@@ -27,7 +28,7 @@ from evals.evaluators.protocol import (
     Params,
     WrongDeclaration,
 )
-from evals.records import Failure
+from evals.records import Failure, digest
 from evals.specs import Check, Evaluator, TraceField
 
 GROUP = "andon.evaluators"
@@ -73,6 +74,8 @@ class Plugin:
     types: tuple[EvaluatorType, ...] = ()
     error: str | None = None
     """Why it cannot be used, and what to do."""
+    source: str = ""
+    """The hash of the module that the entry point names; empty where it has no file."""
 
 
 @functools.cache
@@ -107,7 +110,22 @@ def load_plugin(entry: EntryPoint, taken: set[str]) -> Plugin:
     problem = next(filter(None, (find_refusal(one, taken) for one in types)), None)
     if not types:
         problem = f"{entry.value} holds no evaluator; make one with `evals.evaluators.code_checks`"
-    return Plugin(package, entry.name, () if problem else types, problem)
+    return Plugin(package, entry.name, () if problem else types, problem, hash_source(entry))
+
+
+def hash_source(entry: EntryPoint) -> str:
+    """Hashes the file of an entry point's module, which is part of its evaluators' versions."""
+    file = getattr(importlib.import_module(entry.module), "__file__", None)
+    return digest(Path(file).read_text(encoding="utf-8", errors="replace")) if file else ""
+
+
+def source_parts(one: EvaluatorType) -> dict[str, str]:
+    """Returns the part of a version that is a package's source; none of Andon's own evaluators."""
+    if one.name in shipped_types():
+        return {}
+    owners = (plugin for plugin in load_plugins() if one in plugin.types)
+    source = next((plugin.source for plugin in owners), "")
+    return {"source": source} if source else {}
 
 
 def find_refusal(new: EvaluatorType, taken: set[str]) -> str | None:

@@ -189,6 +189,7 @@ def build_evaluator(
         "version": str(dimension.version),
         **({} if dimension.subject == "trace" else {"subject": dimension.subject}),
         **configured.parts,
+        **registry.source_parts(evaluator_type),
     }
     sampling = resolve_sample(declared.catalog, dimension, evaluator_type)
     return Evaluator(
@@ -285,6 +286,7 @@ def build_guardrail(catalog: Catalog, app: App, spec: Guardrail) -> Evaluator:
         "reads": digest(configured.reads),
         "version": str(spec.version),
         **configured.parts,
+        **registry.source_parts(evaluator_type),
     }
     return Evaluator(
         reads=configured.reads,

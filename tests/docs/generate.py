@@ -215,8 +215,9 @@ def short(trace: Trace, params: Words, gold: object) -> Outcome:
 ours = "our_package.evaluators"  # a module, an evaluator, or a list of them
 ```
 
-A word that is no kind yet is a new kind. `behaviour` is part of the evaluator's version: raise it \
-when verdicts change. `andon doctor` lists the packages, and names one that cannot be loaded.
+A word that is no kind yet is a new kind. The text of the module that the entry point names is \
+part of the evaluator's version, and so is `behaviour`: raise it when code in another module \
+changes verdicts. `andon doctor` lists the packages, and names one that cannot be loaded.
 '''
 
 

@@ -56,6 +56,25 @@ def test_an_evaluator_without_its_package_yields_retryable_errors() -> None:
     assert "install its package" in finding.result.message
 
 
+def test_a_package_s_evaluator_is_versioned_by_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another text of its module is another version; Andon's own evaluators have `behaviour`."""
+    source = (
+        "from evals.evaluators.code_checks import CodeCheck, Params"
+        "\nTONE = CodeCheck('source-tone', print, Params, 1)\n"
+    )
+    install(tmp_path, "acme_sourced", source)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = registry.all_types()["source-tone"]
+    before = registry.source_parts(own)
+    (tmp_path / "acme_sourced.py").write_text(f"{source}# another rule\n")
+    registry.forget_types()
+    after = registry.source_parts(registry.all_types()["source-tone"])
+    assert before["source"] != after["source"]
+    assert registry.source_parts(registry.all_types()["contains"]) == {}
+
+
 SOURCES = [
     ("FOUND = 1", "holds no evaluator"),
     ("raise RuntimeError('no licence')", "cannot be loaded: RuntimeError: no licence"),
