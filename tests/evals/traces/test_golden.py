@@ -30,7 +30,7 @@ def describe_items(path: Path) -> list[dict[str, Any]]:
     for item in reader.read_file(path, mappings={}, app=app):
         row = dataclasses.asdict(item)
         row.pop("raw", None)
-        if row.get("status") == "ok":
+        if row.get("status") in ("ok", "given"):
             del row["status"]
         kind = "refusal" if isinstance(item, Refusal) else "trace"
         kind = "label" if isinstance(item, Label) else kind
