@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from evals.evaluators import registry
 from evals.evaluators.label_verdicts import is_people_row
 from evals.records import JsonLike
+from evals.reports.alignment_counts import Counts, Key, count_labels
 from evals.reports.archive import read_report
 from evals.reports.decide.judge_labels import LEAST_BOUND, LEAST_RATE, LOOKS, name_labels
 from evals.reports.phrases import format_whole_percent
@@ -22,79 +23,20 @@ from evals.reports.result_rows import Result
 from evals.reports.sections import agreement, results
 from evals.reports.sections.agreement import Agreed, LookRow
 from evals.specs import NAME
-from evals.statistics import Agreement, Proportion, wilson_interval
+from evals.statistics import Proportion, wilson_interval
 from evals.statistics.people import PairedPeople
 from evals.storage import night_state
 from evals.storage.documents.alignment_looks import StoredLook, add_looks, read_looks
 from evals.storage.documents.judge_candidates import StoredCandidate, list_candidates
 from evals.storage.documents.review_queues import list_queue_nights, read_review_queue
 from evals.storage.lake import Lake
-from evals.storage.marts import list_mart_files
-from evals.storage.parquet_files import verify_files
-from evals.storage.queries import add_missing_columns, open_duckdb, quote_paths
 from evals.storage.tables import MappedLabel
 
 SPLITS = ("pool", "dev", "test")
-LEAST_OF_SLICE = 10
-"""Labels of a slice from which its agreement is shown."""
-SHOWN_SLICES = 12
 LEAST_OF_CLASS = 10
 """Dev labels of each class from which they tell which look a judge may pass."""
 RECENT = 7
 """Nights whose queues are open."""
-
-COUNTED = """
-with compared as (
-    select
-        scores.date, scores.app, scores.trace_id, scores.dimension, scores.evaluator,
-        scores.evaluator_version, scores.verdict, labels.verdict as label,
-        if(scores.evaluator = labels.learner and labels.held_out, 'test', labels.split) as split
-    from scores
-    inner join labels
-        on scores.date = labels.date
-        and scores.app = labels.app
-        and scores.dimension = labels.dimension
-        and scores.subject = coalesce(labels.subject, 'trace')
-        and scores.subject_id = coalesce(labels.subject_id, labels.trace_id)
-        and (scores.evaluator is distinct from labels.learner or labels.held_out)
-    where scores.status = 'scored' and labels.verdict is not null
-),
-
-placed as (
-    select *, 'all' as slice from compared
-    union all
-    select compared.*, members.slice
-    from compared
-    inner join members using (date, app, trace_id)
-    where members.slice <> 'all'
-)
-
-select
-    app, dimension, evaluator, evaluator_version, slice, split,
-    count(*) filter (verdict = 'pass' and label = 'pass') as tp,
-    count(*) filter (verdict = 'fail' and label = 'pass') as fn,
-    count(*) filter (verdict = 'pass' and label = 'fail') as fp,
-    count(*) filter (verdict = 'fail' and label = 'fail') as tn
-from placed
-group by all
-order by all
-"""
-Key = tuple[str, str, str, str]
-"""Application, dimension, evaluator and its version."""
-
-
-class SliceAgreement(NamedTuple):
-    """Agreement on one slice, without the few-shot pool."""
-
-    slice: str
-    labels: Agreement
-
-
-class Counts(NamedTuple):
-    """The labels of one version of an evaluator, counted."""
-
-    splits: Mapping[str, Agreement]
-    slices: Sequence[SliceAgreement]
 
 
 class Alignment(NamedTuple):
@@ -220,58 +162,6 @@ def list_judges(report: Report) -> list[tuple[Result, Agreed | None]]:
             and not is_people_row(row.dimension, row.evaluator)
         )
     ]
-
-
-def count_labels(lake: Lake, nights: Sequence[date]) -> dict[Key, Counts]:
-    """Counts the labels of every version of an evaluator by split and by slice."""
-    scores = list_mart_files(lake, "fct_scores", nights)
-    labels = lake.list_files("labels_mapped", nights)
-    if not scores or not labels:
-        return {}
-    members = list_mart_files(lake, "fct_slice_members", nights)
-    with open_duckdb() as db:
-        for name, files in (("scores", scores), ("labels", labels), ("members", members)):
-            db.execute(f"create view {name} as {describe_source(name, files)}")
-        rows: list[dict[str, Any]] = db.sql(COUNTED).to_arrow_table().to_pylist()
-    cells: dict[Key, dict[str, dict[str, Agreement]]] = defaultdict(lambda: defaultdict(dict))
-    for row in rows:
-        key = (row["app"], row["dimension"], row["evaluator"], row["evaluator_version"])
-        counted = Agreement(row["tp"], row["fn"], row["fp"], row["tn"])
-        cells[key][row["slice"]][row["split"]] = counted
-    return {key: summarise(own) for key, own in cells.items()}
-
-
-def describe_source(name: str, files: Sequence[Any]) -> str:
-    """Returns the query of a view over files; one without rows where there are none."""
-    if not files:
-        return "select null::date as date, '' as app, '' as trace_id, '' as slice where false"
-    verify_files(files)
-    source = f"read_parquet({quote_paths(files)}, union_by_name=true, hive_partitioning=false)"
-    return add_missing_columns("labels_mapped" if name == "labels" else name, source)
-
-
-def summarise(by_slice: Mapping[str, Mapping[str, Agreement]]) -> Counts:
-    """Returns the counts of one version: by split, and by slice the worst first."""
-    slices = [
-        SliceAgreement(name, add(splits[one] for one in ("dev", "test") if one in splits))
-        for name, splits in by_slice.items()
-        if name != "all"
-    ]
-    shown = [one for one in slices if one.labels.n >= LEAST_OF_SLICE]
-    shown.sort(key=lambda one: (rate_of(one.labels), one.slice))
-    return Counts(by_slice.get("all", {}), shown[:SHOWN_SLICES])
-
-
-def rate_of(labels: Agreement) -> float:
-    """Returns the share of labels with which an evaluator agrees."""
-    return (labels.tp + labels.tn) / labels.n
-
-
-def add(tables: Iterable[Agreement]) -> Agreement:
-    """Returns tables as one."""
-    cells = [(0, 0, 0, 0), *((one.tp, one.fn, one.fp, one.tn) for one in tables)]
-    tp, fn, fp, tn = map(sum, zip(*cells, strict=True))
-    return Agreement(tp, fn, fp, tn)
 
 
 def pair_people(mapped: Iterable[MappedLabel]) -> dict[tuple[str, str], PairedPeople]:
