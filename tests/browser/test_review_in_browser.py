@@ -125,6 +125,7 @@ class Desk:
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.goto(served.link)
         self.page.wait_for_url("**/name")
+        self.page.wait_for_selector("#name:focus")  # nobody types before the cursor is there
         self.page.keyboard.type(name)
         with self.page.expect_navigation():
             self.page.keyboard.press("Enter")
@@ -177,7 +178,7 @@ def test_a_whole_session_by_keyboard(served: Served, desks: Any) -> None:
     assert "1 of 3" in page.locator("#progress").inner_text()
     desk.press("d")
     desk.press("p")
-    assert "3 of 3, nothing left" in page.locator("h1").inner_text()
+    assert "3 of 3 judged, nothing left" in page.locator("h1").inner_text()
     desk.press("u")
     assert desk.answer == "Answer 2 of keys"
     desk.press("g", "1", "Enter")
