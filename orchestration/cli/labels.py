@@ -53,21 +53,27 @@ def show_labels(settings: Settings, *, as_json: bool) -> None:
     from evals.reports.label_counts import count_by_app
     from evals.review_app.progress import list_paces
     from evals.storage.label_records import read_labels
+    from orchestration.cli.row_notes import count_of
 
     lake = open_existing(settings)
     catalog = settings.load_catalog()
     rows = count_by_app(lake, catalog)
     waiting, none = len(read_stored_labels(lake).waiting), count_none(lake)
+    sessions = sum(label.subject == "session" for label in read_labels(lake))
     if as_json:
         apps = [{"app": row.app, **asdict(row.counts)} for row in rows]
         people = [one._asdict() for one in list_paces(read_labels(lake))]
-        terminal.print_json({"apps": apps, "waiting": waiting, "people": people, **none})
+        terminal.print_json(
+            {"apps": apps, "waiting": waiting, "sessions": sessions, "people": people, **none}
+        )
         return
     for row in rows:
         terminal.print_line(describe_counts(row))
     if waiting:
         which = "their trace; `andon doctor` names them" if waiting > 1 else ONE_WAITS
         terminal.print_line(f"{waiting:,} waiting for {which}")
+    if sessions:
+        terminal.print_line(f"{count_of(sessions, 'label')} of whole sessions")
     if any(none.values()):
         words = f"{none['deferred']:,} deferred and {none['withdrawn']:,} withdrawn"
         terminal.print_line(f"{words}: they count as no label")
@@ -75,7 +81,7 @@ def show_labels(settings: Settings, *, as_json: bool) -> None:
         terminal.print_line(one.describe())
     for finding in check_subjects(catalog, read_labels(lake)):
         terminal.print_line(f"{finding.about}: {finding.words}")
-    if not rows and not waiting:
+    if not rows and not waiting and not sessions:
         terminal.print_line("no labels yet: `andon labels export` writes a queue to fill in")
 
 

@@ -253,7 +253,7 @@ def test_a_row_that_is_no_label_is_refused_alone(
     assert "1 refused" in result.out
     counted = other.run("labels").out
     assert counted == "1 waiting for its trace; `andon doctor` names it\n"
-    counts = {"deferred": 0, "withdrawn": 0, "people": []}
+    counts = {"sessions": 0, "deferred": 0, "withdrawn": 0, "people": []}
     assert other.run_json("labels") == {"apps": [], "waiting": 1, **counts}
 
 
