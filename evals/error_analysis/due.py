@@ -33,7 +33,17 @@ def find_due_analyses(lake: Lake, catalog: Catalog, now: datetime) -> list[DueAn
     due = (
         (app, explain_due(lake, catalog, report, now)) for app, report in reports.items() if report
     )
-    return sorted(DueAnalysis(app, reason) for app, reason in due if reason)
+    return sorted(describe_due(lake, app, reason) for app, reason in due if reason)
+
+
+def describe_due(lake: Lake, app: str, reason: str) -> DueAnalysis:
+    """Describes an analysis that is due, and how far it was read if it was begun."""
+    lists, notes = read_reading_lists(lake, app), read_notes(lake, app)
+    listed = {one.trace_id for one in lists[-1].traces} if lists else set[str]()
+    read = len(listed & {note.trace_id for note in notes})
+    if not 0 < read < len(listed):
+        return DueAnalysis(app, reason)
+    return DueAnalysis(app, f"{reason}: {read} of {len(listed)} traces read", is_begun=True)
 
 
 def explain_due(lake: Lake, catalog: Catalog, report: Report, now: datetime) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from evals.storage.lake import Lake
 
@@ -16,10 +16,13 @@ class DueAnalysis(NamedTuple):
     app: str
     reason: str
     """Why, such as `never done`."""
+    is_begun: bool = False
+    """Whether its traces are being read."""
 
     def describe(self) -> str:
         """Describes it in a sentence that names what to do."""
-        return f"{self.app}: {self.reason}; `andon analysis start --app {self.app}`"
+        command = "next" if self.is_begun else "start"
+        return f"{self.app}: {self.reason}; `andon analysis {command} --app {self.app}`"
 
 
 def read_due_analyses(lake: Lake) -> list[DueAnalysis]:
@@ -27,9 +30,9 @@ def read_due_analyses(lake: Lake) -> list[DueAnalysis]:
     return lake.read_document(NAME, parse_due) or []
 
 
-def parse_due(rows: list[dict[str, str]]) -> list[DueAnalysis]:
+def parse_due(rows: list[dict[str, Any]]) -> list[DueAnalysis]:
     """Returns the document as records."""
-    return [DueAnalysis(row["app"], row["reason"]) for row in rows]
+    return [DueAnalysis(**row) for row in rows]
 
 
 def write_due_analyses(lake: Lake, due: Sequence[DueAnalysis]) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from evals.erasure.forget import forget_person
+from evals.error_analysis.due import describe_due
 from evals.error_analysis.notes import (
     DraftNote,
     NoteError,
@@ -143,3 +144,20 @@ def test_forgetting_and_retention_reach_notes_lists_modes_and_cases(tmp_path: Pa
     assert load_cases(path) == cases[1:]
     assert empty_notes(lake, {"t-2"}.__contains__, "[expired]") == 1
     assert [note.text for note in read_notes(lake, "shop")] == ["[expired]"]
+
+
+def test_an_analysis_that_is_being_read_is_due_with_how_far_it_is(tmp_path: Path) -> None:
+    """Not begun, it names how to start; begun, what was read and how to go on."""
+    traces = [AGENT, make_trace("t-2")]
+    lake, catalog = make_home(tmp_path, traces), make_catalog(tmp_path)
+    listed = tuple(ListedTrace(trace.trace_id, NIGHT, "random") for trace in traces)
+    add_reading_list(lake, ReadingList(AGENT.app, NOW, "Ann", listed))
+    unread = describe_due(lake, AGENT.app, "never done").describe()
+    assert unread == f"{AGENT.app}: never done; `andon analysis start --app {AGENT.app}`"
+    found = find_trace(lake, catalog, "t-1")
+    assert found
+    write_note(lake, catalog, found, FAIL, NOW)
+    begun = describe_due(lake, AGENT.app, "never done").describe()
+    assert begun == (
+        f"{AGENT.app}: never done: 1 of 2 traces read; `andon analysis next --app {AGENT.app}`"
+    )
