@@ -33,7 +33,7 @@ from evals.storage.lake import Lake
 
 
 class CaseError(ValueError):
-    """The case cannot be added or removed; the message says why and what to do."""
+    """The case cannot be added or removed; the message gives the reason and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Makes failure modes of notes, and changes them as a person says; each change is a version.
+"""Makes failure modes of notes, and changes them as a person asks; each change is a version.
 
 How texts are compared is `clusters`'; where versions are stored, `storage`'s.
 """
@@ -24,7 +24,7 @@ NAMED = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 
 
 class ModeError(ValueError):
-    """A change of the failure modes is impossible; the message says why and what to do."""
+    """A change of the failure modes is impossible; the message gives the reason and what to do."""
 
 
 def group_notes(taxonomy: Taxonomy, notes: Sequence[OpenNote]) -> Taxonomy:

@@ -27,7 +27,7 @@ LONGEST = 4000
 
 
 class NoteError(ValueError):
-    """The note cannot be written; the message says why and what to do."""
+    """The note cannot be written; the message gives the reason and what to do."""
 
 
 class StoredTrace(NamedTuple):
@@ -39,7 +39,7 @@ class StoredTrace(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class DraftNote:
-    """What a person says about a trace."""
+    """A person's note about a trace, as written."""
 
     verdict: Verdict
     author: str
@@ -108,7 +108,7 @@ def to_utf8(text: str) -> str:
 
 
 def check_draft(draft: DraftNote) -> None:
-    """Checks that a note says what it has to.
+    """Checks that a note has what it needs.
 
     Raises:
         NoteError: it does not.

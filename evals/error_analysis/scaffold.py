@@ -25,7 +25,7 @@ WHY_SHOWN = 5
 
 
 class ScaffoldError(ValueError):
-    """Nothing can be drafted; the message says why and what to do."""
+    """Nothing can be drafted; the message gives the reason and what to do."""
 
 
 class DraftedFile(NamedTuple):

@@ -11,7 +11,7 @@ import yaml
 
 
 class UnusualSuiteError(ValueError):
-    """A dimension cannot be inserted; the message says why."""
+    """A dimension cannot be inserted; the message gives the reason."""
 
 
 def insert_dimension(text: str, dimension: str) -> str:

@@ -340,7 +340,7 @@ LABELS_FILE = re.compile(r"[^.].*\.(jsonl|ndjson|json|csv|tsv|parquet)(\.gz)?", 
 
 
 def list_label_files(paths: Iterable[Path]) -> list[Path]:
-    """Lists files of labels: a folder stands for the files in it, by name."""
+    """Lists files of labels: of a folder those in it, by name."""
     listed: list[Path] = []
     for path in paths:
         inside = sorted(path.iterdir()) if path.is_dir() else []

@@ -144,7 +144,7 @@ def find_topic_signals(lake: Lake, night: date) -> Iterator[tuple[str, Signal]]:
 
 
 class Measured(NamedTuple):
-    """The numbers of a trace that outliers are found by, and what its user said."""
+    """The numbers of a trace that outliers are found by, and its user's feedback."""
 
     trace_id: str
     numbers: Mapping[str, float]

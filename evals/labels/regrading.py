@@ -74,7 +74,7 @@ class Offer(NamedTuple):
 
     def describe(self) -> str:
         """Describes it in words."""
-        return f"{self.label.annotator} said {self.label.verdict}; {self.why}"
+        return f"{self.label.annotator} gave {self.label.verdict}; {self.why}"
 
     def to_json(self) -> dict[str, Json]:
         """Returns it as JSON."""

@@ -28,12 +28,12 @@ LONGEST_NOTE = 20_000
 
 
 class RefusedVerdict(ValueError):
-    """A verdict that cannot be recorded; the message says why and what to do."""
+    """A verdict that cannot be recorded; the message gives the reason and what to do."""
 
 
 @with_home_lock
 def record_label(lake: Lake, catalog: Catalog, label: Label, now: datetime) -> Label:
-    """Records a person's label, which replaces what the same annotator said of the same answer.
+    """Records a person's label, which replaces the same annotator's label of the same answer.
 
     The verdict `pass` or `fail` becomes the suite's own word for it; `defer`, with a reason in
     `critique`, is no vote. The note and the tags are redacted; a label that names no answer is

@@ -112,7 +112,7 @@ def show_notes(
 
 
 def change_modes(visit: Visit) -> Response:
-    """Changes the failure modes as a form says, and shows them."""
+    """Changes the failure modes as a form asks, and shows them."""
     app, site = check_app(visit, visit.field("app")), visit.site
     change = FORMS.get(visit.field("change"))
     if change is None or not read_notes(site.lake, app):

@@ -63,7 +63,7 @@ def describe_change(visit: Visit, question: Question, trace: Trace) -> str:
 
 
 def read_draft(visit: Visit, question: Question) -> Draft:
-    """Reads what a form says of a question."""
+    """Reads the verdict that a form has on a question."""
     return Draft(
         trace_id=question.row.trace_id,
         note=visit.field("note").replace("\r\n", "\n").strip(),

@@ -85,7 +85,7 @@ def test_a_note_names_the_place_and_the_state_before_it(tmp_path: Path) -> None:
 def test_a_note_that_says_too_little_is_refused(
     change: dict[str, str], problem: str, tmp_path: Path
 ) -> None:
-    """The message says what is missing, and nothing is stored."""
+    """The message names what is missing, and nothing is stored."""
     lake, catalog = make_home(tmp_path, [AGENT]), make_catalog(tmp_path)
     draft = dataclasses.replace(FAIL, **change)  # type: ignore[arg-type]
     with pytest.raises((NoteError, UnknownPlaceError), match=problem):

@@ -148,7 +148,7 @@ def test_the_same_submission_twice_is_one_label(lake: Lake, catalog: Catalog) ->
 def test_a_verdict_that_nothing_can_use_is_refused(
     lake: Lake, catalog: Catalog, more: dict[str, object], words: str
 ) -> None:
-    """The message says what was expected, and nothing is stored."""
+    """The message names what was expected, and nothing is stored."""
     with pytest.raises(RefusedVerdict, match=words):
         record(lake, catalog, **more)
     assert read_verdicts(lake) == []
@@ -302,7 +302,7 @@ def start_writer(lake: Lake, catalog: Catalog, who: str, most: int) -> subproces
 
 
 def test_two_processes_and_a_killed_one_lose_nothing(lake: Lake, catalog: Catalog) -> None:
-    """Each label that a process said was stored is there, once, and every line is whole."""
+    """Each label that a process reported as stored is there, once, and every line is whole."""
     with (
         start_writer(lake, catalog, "ann", 25) as ann,
         start_writer(lake, catalog, "bob", 25) as bob,

@@ -29,7 +29,7 @@ def test_a_label_of_an_earlier_wording_is_asked_again(tmp_path: Path) -> None:
     page = ann.read("/regrade")
     assert "t-0" in page
     assert "labelled by <bdi>ann</bdi>: it was given under an earlier wording" in page
-    assert "ann said" not in page
+    assert "ann gave" not in page
     answer = ann.send("/regrade", {"app": "desk", "dimension": "right"}, "/regrade")
     assert answer.headers["location"] == "/?reason=regrade"
     assert find_path(0) in ann.read("/?reason=regrade")

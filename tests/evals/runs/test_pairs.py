@@ -155,6 +155,6 @@ def test_an_older_prompt_is_the_one_that_answered_first(tmp_path: Path, server: 
 def test_a_judge_that_cannot_compare_is_refused(
     tmp_path: Path, judge: dict[str, Any], gold: str | None, problem: str
 ) -> None:
-    """The message says what to change."""
+    """The message names what to change."""
     with pytest.raises(CatalogError, match=problem):
         _ = Team(tmp_path, "http://127.0.0.1:1", judge=judge, gold=gold).evaluator

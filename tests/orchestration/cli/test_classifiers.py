@@ -1,4 +1,4 @@
-"""`andon classifier`: from labels to a promoted model, and what is said before there is one."""
+"""`andon classifier`: from labels to a promoted model, and what is printed before there is one."""
 
 from __future__ import annotations
 

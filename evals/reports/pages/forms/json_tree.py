@@ -43,7 +43,7 @@ ShowText = Callable[[str], Markup]
 """Renders a string that is long or has several lines."""
 
 
-class Spelled(str):
+class WrittenNumber(str):
     """A number as it was written."""
 
     __slots__ = ()
@@ -65,9 +65,9 @@ def parse_json(text: str) -> object:
         return json.loads(
             text,
             object_pairs_hook=build_object,
-            parse_float=Spelled,
-            parse_int=Spelled,
-            parse_constant=Spelled,
+            parse_float=WrittenNumber,
+            parse_int=WrittenNumber,
+            parse_constant=WrittenNumber,
         )
     except (ValueError, RecursionError) as error:
         raise NotJsonError from error
@@ -97,7 +97,7 @@ def render_tree(value: object, show_text: ShowText, depth: int = 0) -> Markup:
 
 def render_scalar(value: object, show_text: ShowText) -> Markup:
     """Renders a value that holds no others."""
-    if isinstance(value, Spelled):
+    if isinstance(value, WrittenNumber):
         return PLAIN_VALUE.format("hl-n", shorten(value, INLINE * 4))
     if isinstance(value, str):
         if len(value) > INLINE or "\n" in value:
@@ -169,7 +169,7 @@ def render_deep(value: object) -> Markup:
 
 def spell_json(value: object) -> str:
     """Spells a value that was parsed, on one line."""
-    if isinstance(value, Spelled):
+    if isinstance(value, WrittenNumber):
         return value
     if isinstance(value, dict):
         pairs = cast("dict[str, object]", value).items()
@@ -228,7 +228,7 @@ def render_objects(value: Sequence[Mapping[str, object]], columns: Sequence[str]
 
 def show_value(value: object) -> str:
     """Returns a plain value as a cell shows it."""
-    if isinstance(value, Spelled):
+    if isinstance(value, WrittenNumber):
         return shorten(value, INLINE)
     if not isinstance(value, str):
         return json.dumps(value)

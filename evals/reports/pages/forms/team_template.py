@@ -195,15 +195,15 @@ def load_sandbox() -> SandboxedEnvironment:
 
 def show_natural(value: object) -> Markup:
     """Renders a value in the form that suits it, as the default form does."""
-    return render_text(spell_value(value), TEXT)
+    return render_text(format_value(value), TEXT)
 
 
 def show_change(after: object, before: object) -> Markup:
     """Renders how a value differs from another."""
-    return compare_texts(spell_value(before), spell_value(after), TEXT)
+    return compare_texts(format_value(before), format_value(after), TEXT)
 
 
-def spell_value(value: object) -> str:
+def format_value(value: object) -> str:
     """Returns a text as it is, also one that a template marked as safe; JSON of anything else."""
     return str(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
