@@ -42,8 +42,8 @@ from evals.storage.label_records import change_label_rows
 from evals.storage.label_rows import Row as LabelRow
 from evals.storage.lake import Lake
 from evals.storage.queries import query_tables, quote_text
+from evals.storage.record_tables import build_records
 from evals.storage.report_files import has_reports
-from evals.storage.tables import build_records
 from evals.traces.files.streams import file_sha
 
 MARK = "[forgotten]"

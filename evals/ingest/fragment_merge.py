@@ -21,7 +21,7 @@ from evals.records import Trace
 from evals.specs import Catalog
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import write_parquet
-from evals.storage.tables import build_records, to_table
+from evals.storage.record_tables import build_records, to_table
 
 if TYPE_CHECKING:
     import pandas

@@ -17,7 +17,7 @@ from evals.records import Trace
 from evals.storage.files import choose_temporary_path, rename_whole
 from evals.storage.lake import Lake, require_safe_name
 from evals.storage.parquet_files import TableWriter
-from evals.storage.tables import build_schema, to_table
+from evals.storage.record_tables import build_schema, to_table
 
 if TYPE_CHECKING:
     import pyarrow as pa

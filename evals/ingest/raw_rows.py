@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from evals.records import Refusal, Trace, encode_canonical
-from evals.storage.tables import to_table
+from evals.storage.record_tables import to_table
 from evals.traces.files.containers import Container, read_rows
 from evals.traces.files.streams import BROKEN, MAX_STORED
 

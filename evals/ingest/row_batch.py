@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from evals.ingest.identity import HASHED, hash_cells
 from evals.records import Json, Trace, encode_canonical, encode_each
 from evals.storage.arrow_columns import build_array
-from evals.storage.tables import build_schema
+from evals.storage.record_tables import build_schema
 from evals.traces.rows.fields import NESTED
 from evals.traces.rows.timestamps import to_microseconds
 

@@ -27,8 +27,8 @@ from evals.records import Label, NonAnswer, Refusal, Trace
 from evals.specs import Catalog
 from evals.storage.documents.inbox_files import InboxFile, NoOutputNote
 from evals.storage.lake import Lake, with_home_lock
+from evals.storage.record_tables import build_schema
 from evals.storage.refused_rows import write_refused
-from evals.storage.tables import build_schema
 from evals.traces import reader
 from evals.traces.files.containers import Container, inspect_file
 from evals.traces.files.streams import file_sha

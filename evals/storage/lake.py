@@ -33,8 +33,9 @@ from evals.storage.parquet_files import (
     stream_rows,
     write_parquet,
 )
+from evals.storage.record_tables import build_records, to_table
 from evals.storage.store import LocalStore
-from evals.storage.tables import TABLES, build_records, to_table
+from evals.storage.tables import TABLES
 
 if TYPE_CHECKING:
     import pyarrow as pa

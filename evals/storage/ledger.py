@@ -22,7 +22,7 @@ from evals.storage.errors import DamagedFileError
 from evals.storage.lake import Lake
 from evals.storage.locks import LockHeldError
 from evals.storage.parquet_files import stream_rows, verify_files
-from evals.storage.tables import build_records
+from evals.storage.record_tables import build_records
 
 KEY = "content_key"
 STATUS_COLUMNS = (KEY, "code", "retryable", "attempts", "route")

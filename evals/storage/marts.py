@@ -23,8 +23,9 @@ from evals.storage.queries import (
     quote_text,
     read_parquet_files,
 )
+from evals.storage.record_tables import to_table
 from evals.storage.scratch import make_run_folder
-from evals.storage.tables import TABLES, MappedLabel, SliceRow, to_table
+from evals.storage.tables import TABLES, MappedLabel, SliceRow
 
 if TYPE_CHECKING:
     import duckdb

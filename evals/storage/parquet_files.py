@@ -21,8 +21,8 @@ from evals.storage.files import (
     was_written,
 )
 from evals.storage.parquet_checksums import add_checksums, has_both_ends, verify_content
+from evals.storage.record_tables import build_records, build_schema, to_table
 from evals.storage.store import FileState, read_file_states
-from evals.storage.tables import build_records, build_schema, to_table
 
 if TYPE_CHECKING:
     import pyarrow as pa

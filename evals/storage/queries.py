@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import verify_files
-from evals.storage.tables import ADDED_COLUMNS, TABLES, to_table
+from evals.storage.record_tables import to_table
+from evals.storage.tables import ADDED_COLUMNS, TABLES
 
 if TYPE_CHECKING:
     import duckdb

@@ -20,7 +20,7 @@ from evals.storage.parquet_files import (
     write_parquet,
 )
 from evals.storage.queries import open_duckdb, quote_text
-from evals.storage.tables import to_table
+from evals.storage.record_tables import to_table
 
 FOLDER = "quarantine/files"
 

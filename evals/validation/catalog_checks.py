@@ -18,7 +18,8 @@ from evals.specs.yaml_files import At
 from evals.storage.documents.catalog_findings import read_findings, write_findings
 from evals.storage.lake import Lake
 from evals.storage.queries import open_duckdb
-from evals.storage.tables import RequestRow, to_table
+from evals.storage.record_tables import to_table
+from evals.storage.tables import RequestRow
 
 
 class Predicate(NamedTuple):

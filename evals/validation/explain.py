@@ -23,8 +23,8 @@ from evals.storage.documents.inbox_files import InboxFile, read_inbox_files
 from evals.storage.lake import Lake
 from evals.storage.night_state import DAY
 from evals.storage.queries import open_duckdb, quote_paths, quote_text
+from evals.storage.record_tables import build_records
 from evals.storage.refused_rows import group_refused
-from evals.storage.tables import build_records
 from evals.traces import reader
 from evals.traces.files.containers import Container, inspect_file
 from evals.traces.files.streams import file_sha

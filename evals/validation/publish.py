@@ -20,7 +20,7 @@ from evals.specs import Catalog
 from evals.storage.files import link_temporary, prepare_replacement
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import TableWriter, require_both_ends
-from evals.storage.tables import build_records, build_schema
+from evals.storage.record_tables import build_records, build_schema
 from evals.traces.files.streams import MAX_STORED
 from evals.traces.rows.statuses import derive_status, read_row_error
 from evals.validation import expectations

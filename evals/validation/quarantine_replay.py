@@ -28,9 +28,9 @@ from evals.storage.files import replace
 from evals.storage.lake import Lake
 from evals.storage.night_state import DAY, update_state
 from evals.storage.parquet_files import verify_files, write_parquet
+from evals.storage.record_tables import to_table
 from evals.storage.refused_rows import read_refused, write_refused
 from evals.storage.scratch import open_temporary_folder
-from evals.storage.tables import to_table
 from evals.traces import reader
 from evals.traces.files.streams import MAX_STORED, Line, file_sha
 from evals.traces.reader import Reading

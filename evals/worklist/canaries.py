@@ -22,8 +22,9 @@ from evals.specs import Attack, Catalog, CatalogError, Evaluator, load_catalog, 
 from evals.specs.label_rules import LabelRules
 from evals.storage.lake import Lake
 from evals.storage.queries import query_tables, quote_text
+from evals.storage.record_tables import build_records
 from evals.storage.store import FileState, read_file_states
-from evals.storage.tables import CanaryRow, build_records
+from evals.storage.tables import CanaryRow
 
 SHIPPED = Path(__file__).with_name("attacks.yaml")
 FILLER = ("The request is answered correctly and completely. " * 400).strip()

@@ -25,8 +25,9 @@ from evals.storage.documents.review_queues import ReviewQuestion, write_review_q
 from evals.storage.lake import Lake
 from evals.storage.marts import QUALITY_MARTS
 from evals.storage.parquet_files import write_parquet
+from evals.storage.record_tables import to_table
 from evals.storage.report_files import compute_version, write_report
-from evals.storage.tables import Coverage, to_table
+from evals.storage.tables import Coverage
 from tests.catalog_files import write_catalog
 from tests.evals.reports import report_bodies
 

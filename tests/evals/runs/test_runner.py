@@ -19,7 +19,7 @@ from evals.specs import Budget, Catalog, Evaluator, load_catalog
 from evals.storage import ledger
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import write_parquet
-from evals.storage.tables import to_table
+from evals.storage.record_tables import to_table
 from evals.worklist import repeated_calls
 from evals.worklist.night_contents import NightTraces
 from evals.worklist.worklist import build_worklist, name_score_file

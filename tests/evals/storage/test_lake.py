@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from evals.records import Trace, encode_canonical
 from evals.storage.files import choose_temporary_path, replace
 from evals.storage.lake import SCHEMA_VERSION, Lake, LakeError, require_safe_name
+from evals.storage.record_tables import build_records, to_table
 from evals.storage.report_files import write_report
 from evals.storage.scratch import delete_leftovers, make_run_folder, open_temporary_folder
-from evals.storage.tables import build_records, to_table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 JSON = st.recursive(

@@ -13,7 +13,7 @@ from evals.storage import marts, night_state
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import write_parquet
 from evals.storage.queries import open_duckdb, query_tables
-from evals.storage.tables import to_table
+from evals.storage.record_tables import to_table
 
 NIGHT = date(2026, 10, 1)
 NEW = ["subject", "subject_id", "origin"]

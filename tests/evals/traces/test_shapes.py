@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from evals.ingest.identity import hash_columns, hash_trace
 from evals.records import Refusal, Trace
 from evals.specs import Column, Mapping
-from evals.storage.tables import to_table
+from evals.storage.record_tables import to_table
 from evals.traces import reader
 from evals.traces.reader import Columns, Reading
 from evals.traces.rows import mapping
