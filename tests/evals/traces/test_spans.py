@@ -216,18 +216,13 @@ def test_a_hostile_row_is_refused_or_harmless(tmp_path: Path, name: str) -> None
             json.dumps([item.metadata, item.steps, item.messages], allow_nan=False)
 
 
-def test_a_deep_tree_of_spans_takes_linear_time(tmp_path: Path) -> None:
-    """Four times as many nested spans take far less than sixteen times as long."""
-
-    def seconds(count: int) -> float:
-        rows = [envelope(*(span(n, n - 1) for n in range(1, count + 1)))]
-        began = time.process_time()
-        (trace,) = read(tmp_path, *rows)
-        assert len(trace.steps) == count
-        return time.process_time() - began
-
-    few = min(seconds(1000) for _ in range(3))
-    assert seconds(4000) < 10 * few
+def test_a_deep_tree_of_spans_takes_no_minutes(tmp_path: Path) -> None:
+    """8,000 nested spans are read in about a second; their square would take minutes."""
+    rows = [envelope(*(span(n, n - 1) for n in range(1, 8_001)))]
+    began = time.process_time()
+    (trace,) = read(tmp_path, *rows)
+    assert len(trace.steps) == 8_000
+    assert time.process_time() - began < 15
 
 
 def test_pictures_and_files_are_placeholders() -> None:

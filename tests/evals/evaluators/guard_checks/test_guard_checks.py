@@ -251,25 +251,19 @@ HOSTILE: list[Callable[[int], str]] = [
 
 @pytest.mark.parametrize("check", ["toxicity", "prompt_injection", "topics", "copied",
                                    "system_prompt_leak", "marked_spans", "supported"])  # fmt: skip
-def test_the_time_grows_no_faster_than_the_text(check: str) -> None:
-    """Eight times the text takes no more than some thirty times as long, whatever is in it."""
+def test_a_long_text_takes_no_minutes(check: str) -> None:
+    """64,000 times any one thing takes well under a second; its square would take minutes."""
     params = {
         "topics": {"topics": {"x": ["apple", "a a a b"]}, "unless": ["apple pie"]},
         "copied": {"source": True},
         "system_prompt_leak": {"prompt": "a " * 500, "canaries": ["a", "||"]},
     }.get(check, {})
     guard = build_guard(check, params=params, action="flag")
-
-    def time_texts(n: int) -> float:
-        texts = [make(n) for make in HOSTILE]
-        guard.check("warm", input="warm", context="warm")
-        began = time.process_time()
-        for text in texts:
-            guard.check(text, input=text[: n // 2], context=text)
-        return time.process_time() - began
-
-    small = max(time_texts(2_000), time_texts(2_000))
-    assert time_texts(16_000) < 32 * small + 0.05
+    began = time.process_time()
+    for make in HOSTILE:
+        text = make(64_000)
+        guard.check(text, input=text[:32_000], context=text)
+    assert time.process_time() - began < 15
 
 
 def test_weak_checks_say_why() -> None:
