@@ -20,6 +20,7 @@ from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Json, Outcome, Score, Trace, Verdict
 from evals.specs import Catalog, Evaluator
 from evals.specs.cases import (
+    CASES,
     Case,
     CaseOrigin,
     format_cases,
@@ -228,7 +229,7 @@ def change_cases(
 ) -> None:
     """Changes a set's file; no other process of the home interferes."""
     path = locate_cases(catalog.root, app)
-    with lake.lock("cases", app):
+    with lake.lock(CASES):
         before = load_cases(path)
         after = change(before)
         if after or before:

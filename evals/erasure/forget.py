@@ -23,7 +23,7 @@ from evals.readable import make_name_readable
 from evals.records import Trace, digest
 from evals.reports import board_pages, night_pages, redact_text
 from evals.specs import Catalog
-from evals.specs.cases import is_case_of, list_case_files
+from evals.specs.cases import CASES, is_case_of, list_case_files
 from evals.storage import id_index
 from evals.storage.documents import forget_requests, tombstones, user_key
 from evals.storage.documents.failure_modes import drop_from_taxonomies
@@ -216,7 +216,7 @@ def complete_request(lake: Lake, catalog: Catalog, request: ErasureRequest) -> E
         forget_requests.delete_temporary_files(lake)
         for place, touched in erase_places(lake, catalog, person):
             done[place] += touched
-    done["cases"] = delete_cases(catalog, person)
+    done["cases"] = delete_cases(lake, catalog, person)
     done["left"] = len(list(find_remaining(lake, person)))
     forget_requests.remove_request(lake, request)
     return ErasureResult(request.ids, person.nights, person.outside, dict(done))
@@ -345,7 +345,7 @@ def delete_notes(lake: Lake, person: Person) -> int:
     return sum(map(len, dropped.values()))
 
 
-def delete_cases(catalog: Catalog, person: Person) -> int:
+def delete_cases(lake: Lake, catalog: Catalog, person: Person) -> int:
     """Deletes a person's traces from the catalog's cases and examples; returns how many.
 
     What the team has committed is in its history.
@@ -353,11 +353,12 @@ def delete_cases(catalog: Catalog, person: Person) -> int:
     ids = set(person.traces)
     deleted = 0
     for path in list_case_files(catalog.root):
-        lines = path.read_bytes().splitlines(keepends=True)
-        remaining = [line for line in lines if not is_case_of(line, ids)]
-        if len(remaining) < len(lines):
-            replace(path, b"".join(remaining))
-            deleted += len(lines) - len(remaining)
+        with lake.lock(CASES):
+            lines = path.read_bytes().splitlines(keepends=True)
+            remaining = [line for line in lines if not is_case_of(line, ids)]
+            if len(remaining) < len(lines):
+                replace(path, b"".join(remaining))
+        deleted += len(lines) - len(remaining)
     return deleted
 
 

@@ -23,13 +23,13 @@ from evals.specs import Catalog
 from evals.storage.documents.label_batches import (
     add_label_batches,
     read_arrivals,
-    read_label_batches,
+    read_batch_nights,
     record_arrivals,
     record_refused,
 )
 from evals.storage.id_index import build_id_table, find_nights
 from evals.storage.label_records import has_batch, write_gold_values, write_labels
-from evals.storage.lake import Lake
+from evals.storage.lake import Lake, with_home_lock
 from evals.storage.night_state import DAY
 from evals.storage.queries import create_table_view, open_duckdb
 from evals.storage.verdict_files import read_verdicts
@@ -77,6 +77,7 @@ class LabelImport(NamedTuple):
         return [*lines[:most], f"{self.path}: {more}"]
 
 
+@with_home_lock
 def import_labels(
     lake: Lake, catalog: Catalog, path: Path, now: datetime | None = None
 ) -> LabelImport:
@@ -116,7 +117,7 @@ def import_labels(
 
 def is_stored(lake: Lake, name: str) -> bool:
     """Whether a batch was added; one that is about some nights and whose file is gone was not."""
-    nights = read_label_batches(lake).get(name)
+    nights = read_batch_nights(lake).get(name)
     return nights is not None and (not nights or has_batch(lake, name))
 
 

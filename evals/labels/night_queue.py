@@ -25,8 +25,8 @@ from evals.specs import Catalog, Check, Evaluator
 from evals.storage import ledger
 from evals.storage.documents.review_queues import (
     ReviewQuestion,
+    change_review_queue,
     read_review_queue,
-    write_review_queue,
 )
 from evals.storage.label_records import read_gold_values, read_labels
 from evals.storage.lake import Lake
@@ -51,14 +51,14 @@ def build_night_queue(
         night: the night.
         incidents: the dimensions with an open incident, by application.
     """
-    labels, judged, answers = read_judged(lake, night)
+    judged = read_judged_night(lake, night)
     measured = queue_reasons.read_measured(lake, night)
     signals = collect_signals(lake, catalog, night, incidents)
     queued: list[ReviewQuestion] = []
     for app in sorted(set(measured) - set(catalog.broken)):
         ids = [one.trace_id for one in measured[app]]
         own = set(ids)
-        about = [label for label in labels if label.subject_id in own]
+        about = [label for label in judged.labels if label.subject_id in own]
         dimensions = list_review_dimensions(catalog, app)
         has_sessions = any(one.is_of_sessions for one in dimensions.values())
         turns = read_last_turns(lake, night, app) if has_sessions else ()
@@ -70,38 +70,60 @@ def build_night_queue(
                 *queue_reasons.find_outliers(measured[app]),
                 *queue_reasons.find_complaints(measured[app], about),
             ],
-            judged,
+            judged.people,
             dimensions,
             catalog.app(app).queue,
             {turn.trace_id for turn in turns},
         )
-    drawn = {(one.trace_id, one.labels) for one in queued}
-    for one in read_review_queue(lake, night):
-        is_due = one.stratum == review_queue.ANCHOR and not judged[one.trace_id, one.labels]
-        if is_due or one.stratum == review_queue.REGRADE:
-            queued += [one] if (one.trace_id, one.labels) not in drawn else []
-    queued = [one._replace(answer=answers.get(one.trace_id, "")) for one in queued]
-    write_review_queue(lake, night, queued)
-    return queued
+    changed = change_review_queue(
+        lake,
+        night,
+        lambda before: [
+            one._replace(answer=judged.answers.get(one.trace_id, ""))
+            for one in (*queued, *list_added(before, queued, judged.people))
+        ],
+    )
+    return changed.after
+
+
+def list_added(
+    before: Iterable[ReviewQuestion],
+    drawn: Iterable[ReviewQuestion],
+    people: Mapping[tuple[str, str], int],
+) -> list[ReviewQuestion]:
+    """Lists the questions that were added to a queue and stay in it when it is drawn anew.
+
+    Those about anchors stay until somebody has judged them, those that are asked again for good.
+    """
+    asked = {(one.trace_id, one.labels) for one in drawn}
+    return [
+        one
+        for one in before
+        if (about := (one.trace_id, one.labels)) not in asked
+        and (
+            one.stratum == review_queue.REGRADE
+            or (one.stratum == review_queue.ANCHOR and not people.get(about))
+        )
+    ]
 
 
 class JudgedNight(NamedTuple):
     """The labels of a home, and what people judged of a night."""
 
     labels: Sequence[Label]
-    judged: Counter[tuple[str, str]]
+    people: Counter[tuple[str, str]]
     """How many people judged each present answer, by trace and dimension."""
     answers: Mapping[str, str]
     """The digest of the present answer of each trace that has a label."""
 
 
-def read_judged(lake: Lake, night: date) -> JudgedNight:
+def read_judged_night(lake: Lake, night: date) -> JudgedNight:
     """Reads the labels of a home, and counts the people who judged each answer of a night."""
     labels = read_labels(lake)
     labelled = "trace_id", {label.subject_id for label in labels}
     traces = list(lake.stream_night("traces", night, labelled))
-    judged = review_queue.find_judged(labels, read_gold_values(lake), traces)
-    return JudgedNight(labels, judged, {one.trace_id: digest_answer(one) for one in traces})
+    people = review_queue.count_people(labels, read_gold_values(lake), traces)
+    return JudgedNight(labels, people, {one.trace_id: digest_answer(one) for one in traces})
 
 
 def collect_signals(
@@ -176,11 +198,16 @@ def queue_anchors(lake: Lake, catalog: Catalog, night: date) -> int:
             due[row.trace_date].append(row)
     added = 0
     for day, rows in due.items():
-        before = read_review_queue(lake, day)
-        more = list_anchor_questions(catalog, rows, before, read_judged(lake, day).judged)
-        if more:
-            write_review_queue(lake, day, [*before, *more])
-            added += len(more)
+        people = read_judged_night(lake, day).people
+
+        def add_anchors(
+            before: list[ReviewQuestion],
+            rows: Sequence[AnchorRow] = rows,
+            people: Mapping[tuple[str, str], int] = people,
+        ) -> list[ReviewQuestion]:
+            return [*before, *list_anchor_questions(catalog, rows, before, people)]
+
+        added += change_review_queue(lake, day, add_anchors).added
     return added
 
 

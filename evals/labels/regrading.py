@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -18,15 +18,16 @@ from evals.evaluators.label_wordings import digest_wording, list_outdated
 from evals.evaluators.registry import is_recorded
 from evals.labels.mapped_labels import list_dimensions
 from evals.labels.night_queue import list_review_dimensions
-from evals.labels.review_queue import REGRADE, ReviewDimension
+from evals.labels.people_agreement import Vote, compare_annotators
+from evals.labels.review_queue import REGRADE
 from evals.records import Json, Label, Outcome, Trace
 from evals.specs import Catalog
 from evals.specs.label_rules import LabelRules
 from evals.storage.documents.review_queues import (
     ReviewQuestion,
+    change_review_queue,
     list_queue_nights,
     read_review_queue,
-    write_review_queue,
 )
 from evals.storage.id_index import find_nights
 from evals.storage.label_records import read_labels
@@ -90,11 +91,6 @@ class Offer(NamedTuple):
         }
 
 
-def list_rubrics(catalog: Catalog, app: str) -> Mapping[str, ReviewDimension]:
-    """Returns the dimensions whose questions people answer, by name."""
-    return list_review_dimensions(catalog, app)
-
-
 def list_offers(lake: Lake, catalog: Catalog, app: str, dimension: str) -> list[Offer]:
     """Lists people's labels of an earlier wording, those most likely to flip first.
 
@@ -105,9 +101,9 @@ def list_offers(lake: Lake, catalog: Catalog, app: str, dimension: str) -> list[
         lake: has the labels and the scores.
         catalog: has the present wording.
         app: the application.
-        dimension: one of `list_rubrics`.
+        dimension: one of `list_review_dimensions`.
     """
-    spec = list_rubrics(catalog, app)[dimension]
+    spec = list_review_dimensions(catalog, app)[dimension]
     labels = [one for one in read_labels(lake) if is_candidate(one, spec.labels)]
     outdated = list_outdated(labels, spec.question)
     traces = read_traces(lake, app, {one.subject_id for one in outdated})
@@ -220,12 +216,11 @@ def rank_label(
     return OLDEST, 0.0
 
 
-class Vote(NamedTuple):
-    """What somebody decided of an answer."""
+class Given(NamedTuple):
+    """A label's verdict on an answer, in the suite's words."""
 
+    label: Label
     passed: bool
-    is_opinion: bool
-    """Whether it was given without the other people's."""
 
 
 class RubricAgreement(NamedTuple):
@@ -255,7 +250,7 @@ def measure_by_rubric(
     lake: Lake, catalog: Catalog, app: str, dimension: str
 ) -> list[RubricAgreement]:
     """Measures agreement under each wording; labels of two wordings are never compared."""
-    spec = list_rubrics(catalog, app)[dimension]
+    spec = list_review_dimensions(catalog, app)[dimension]
     rules, present = find_rules(catalog, app, dimension), digest_wording(spec.question)
     labels = [one for one in read_labels(lake) if is_candidate(one, spec.labels)]
     traces = read_traces(lake, app, {one.subject_id for one in labels})
@@ -265,37 +260,45 @@ def measure_by_rubric(
         found = traces.get(label.subject_id)
         if found and is_about(label, found[1]):
             given[label.rubric_version or "", label.subject_id].append(label)
-    votes: dict[str, dict[str, list[Vote]]] = defaultdict(lambda: defaultdict(list))
-    for (version, trace_id), own in given.items():
-        for label in list_votes(own):
-            outcome = map_verdict(rules.map_for(label.annotator_kind), label.verdict)
-            if isinstance(outcome, Outcome):
-                vote = Vote(outcome.passed, label.annotator_kind == "human")
-                votes[version][trace_id].append(vote)
+    votes: dict[str, list[list[Given]]] = defaultdict(list)
+    for (version, _), own in given.items():
+        outcomes = (
+            (one, map_verdict(rules.map_for(one.annotator_kind), one.verdict))
+            for one in list_votes(own)
+        )
+        mapped = [Given(one, out.passed) for one, out in outcomes if isinstance(out, Outcome)]
+        votes[version] += [mapped] if mapped else []
     return [
-        count_pairs(version, version == present, own, scored)
+        measure_wording(version, version == present, own, scored)
         for version, own in sorted(votes.items())
+        if own
     ]
 
 
-def count_pairs(
+def measure_wording(
     version: str,
     is_present: bool,
-    votes: Mapping[str, Sequence[Vote]],
+    votes: Sequence[Sequence[Given]],
     scored: Mapping[str, Scored],
 ) -> RubricAgreement:
     """Counts the people and the judge who judged the same answers under a wording.
 
     An adjudication is no second opinion: it is compared with the judge alone.
     """
-    people = [[one.passed for one in own if one.is_opinion] for own in votes.values()]
-    sizes = [(sum(own), len(own)) for own in people]
-    pairs = sum(math.comb(n, 2) for _, n in sizes)
-    agreed = sum(math.comb(k, 2) + math.comb(n - k, 2) for k, n in sizes)
-    judged = [(one, scored[t].passed[-1]) for t, own in votes.items() if t in scored for one in own]
-    both = sum(human.passed == judge for human, judge in judged)
-    labels = sum(map(len, votes.values()))
-    return RubricAgreement(version, is_present, labels, pairs, agreed, len(judged), both)
+    opinions = [[one for one in own if one.label.annotator_kind == "human"] for own in votes]
+    people = compare_annotators(
+        [Vote(one.label.annotator, one.passed) for one in own] for own in opinions
+    ).table
+    every = [one for own in votes for one in own]
+    judged = [
+        one.passed == scored[one.label.subject_id].passed[-1]
+        for one in every
+        if one.label.subject_id in scored
+    ]
+    agreed = people.tp + people.tn
+    return RubricAgreement(
+        version, is_present, len(every), people.n, agreed, len(judged), sum(judged)
+    )
 
 
 def queue_offers(lake: Lake, app: str, dimension: str, offers: Iterable[Offer]) -> int:
@@ -308,27 +311,29 @@ def queue_offers(lake: Lake, app: str, dimension: str, offers: Iterable[Offer]) 
         by_night[offer.night].append(offer)
     added = 0
     for night, own in by_night.items():
-        with lake.lock("review-queue", night.isoformat()):
-            before = {(one.trace_id, one.labels): one for one in read_review_queue(lake, night)}
-            after = before | dict(map(ask_again(app, dimension, own), own))
-            added += sum(before.get(key) != one for key, one in after.items())
-            if after != before:
-                write_review_queue(lake, night, after.values())
+        asked = build_questions(app, dimension, own)
+
+        def ask_again(
+            before: list[ReviewQuestion],
+            asked: dict[tuple[str, str], ReviewQuestion] = asked,
+        ) -> list[ReviewQuestion]:
+            return list(({(one.trace_id, one.labels): one for one in before} | asked).values())
+
+        changed = change_review_queue(lake, night, ask_again)
+        added += len(set(changed.after) - set(changed.before))
     return added
 
 
-def ask_again(
-    app: str, dimension: str, offers: Iterable[Offer]
-) -> Callable[[Offer], tuple[tuple[str, str], ReviewQuestion]]:
-    """Returns a function that builds the question about an offer, with what it is about.
+def build_questions(
+    app: str, dimension: str, offers: Sequence[Offer]
+) -> dict[tuple[str, str], ReviewQuestion]:
+    """Builds the questions about offers, by trace and the labels' name of the dimension.
 
     As many people are asked as have labels among the offers: new and old ones would only tie.
     """
     people = Counter(one.label.subject_id for one in offers)
-
-    def build(offer: Offer) -> tuple[tuple[str, str], ReviewQuestion]:
-        label = offer.label
-        question = ReviewQuestion(
+    return {
+        (label.subject_id, label.dimension): ReviewQuestion(
             label.subject_id,
             app,
             dimension,
@@ -342,6 +347,6 @@ def ask_again(
             people=people[label.subject_id],
             answer=label.answer,
         )
-        return (label.subject_id, label.dimension), question
-
-    return build
+        for offer in offers
+        for label in (offer.label,)
+    }

@@ -25,6 +25,8 @@ ANCHOR = "anchor"
 """The stratum of answers that a judge was asked about again, and that nobody has labelled."""
 REGRADE = "regrade"
 """The stratum of answers that are judged again, since the wording of their question changed."""
+EVERYBODY = 1_000_000
+"""More people than any question asks."""
 WORDS = {
     "failed": "failed by {}",
     "uncertain": "{} is uncertain",
@@ -56,10 +58,10 @@ class Drawn(NamedTuple):
     """Its reasons, the strongest first."""
 
 
-def find_judged(
+def count_people(
     labels: Iterable[Label], gold_values: Iterable[GoldValue], traces: Iterable[Trace]
 ) -> Counter[tuple[str, str]]:
-    """Counts who judged the present answer of a trace on a dimension; gold is everybody's word."""
+    """Counts who judged the present answer of a trace, by trace and dimension; gold suffices."""
     traces_by_id = {trace.trace_id: trace for trace in traces}
     people = {
         (label.subject_id, label.dimension, label.annotator)
@@ -69,7 +71,7 @@ def find_judged(
         and is_about(label, traces_by_id[label.subject_id])
     }
     judged = Counter((trace_id, dimension) for trace_id, dimension, _ in people)
-    judged.update({(one.subject_id, one.dimension): 1_000_000 for one in gold_values})
+    judged.update({(one.subject_id, one.dimension): EVERYBODY for one in gold_values})
     return judged
 
 
@@ -90,7 +92,7 @@ def build_queue(
         app: the application.
         traces: the ids of its traces.
         signals: why some are worth reading.
-        judged: how many people judged a trace on a dimension; see `find_judged`.
+        judged: how many people judged a trace on a dimension; see `count_people`.
         dimensions: what people judge.
         spec: how many answers, and of which.
         last_turns: the traces that stand for a session.

@@ -28,7 +28,7 @@ def load_user_key(lake: Lake) -> bytes:
         write_key_check(lake, mark)
     elif check != mark:
         raise LakeError(
-            f"{lake.store.locate('.')} was begun with another key for user ids; set {KEY_VARIABLE} "
+            f"{lake.store.path('.')} was begun with another key for user ids; set {KEY_VARIABLE} "
             "to that one, or unset it to use the file `user_key` there"
         )
     return key

@@ -67,7 +67,7 @@ DOCUMENTS: Mapping[str, Read] = {
     "review": read_dated(review_queues.read_review_queue),
     "evaluators": read_evaluator_file,
     "inbox_files.json": lambda lake, name: inbox_files.read_inbox_files(lake),
-    "label_batches.json": lambda lake, name: label_batches.read_label_batches(lake),
+    "label_batches.json": lambda lake, name: label_batches.read_batch_nights(lake),
     "label_arrivals.json": lambda lake, name: label_batches.read_arrivals(lake),
     "blessed_baselines.json": lambda lake, name: blessed_baselines.read_baselines(lake),
     "incident_decisions.json": lambda lake, name: incident_decisions.read_every_decision(lake),

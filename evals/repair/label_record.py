@@ -46,7 +46,7 @@ def restore_arrivals(lake: Lake) -> None:
     try:
         if label_batches.read_arrivals(lake) or not files:
             return
-        if not label_batches.read_label_batches(lake):
+        if not label_batches.read_batch_nights(lake):
             return
         report(f"{lake.store.path(ARRIVALS)} is missing; it is made again from the files' times")
     except DamagedFileError as error:
@@ -63,7 +63,7 @@ def restore_arrivals(lake: Lake) -> None:
 def restore_batches(lake: Lake) -> None:
     """Makes the record of the nights that each batch is about again."""
     try:
-        known = set(label_batches.read_label_batches(lake))
+        known = set(label_batches.read_batch_nights(lake))
     except DamagedFileError as error:
         set_aside(error.path, "it is made again from the labels")
         known = set[str]()
@@ -90,7 +90,7 @@ def find_damaged_batches(lake: Lake) -> Iterator[Path]:
             list(read_rows(path))
         except DamagedFileError:
             yield path
-    for name, nights in label_batches.read_label_batches(lake).items():
+    for name, nights in label_batches.read_batch_nights(lake).items():
         if nights and name not in present:
             yield lake.store.path(f"{LABELS}/{name}.jsonl")
     yield from find_emptied(lake)
@@ -108,7 +108,7 @@ def find_emptied(lake: Lake, night: date | None = None) -> Iterator[Path]:
     sizes: dict[str, dict[Path, int]] = {}
     for path in list_batch_files(lake):
         sizes.setdefault(path.stem, {})[path] = path.stat().st_size
-    for name, nights in label_batches.read_label_batches(lake).items():
+    for name, nights in label_batches.read_batch_nights(lake).items():
         own = sizes.get(name, {})
         if nights and night in (None, *nights) and own and not any(own.values()):
             yield next(iter(own))

@@ -12,7 +12,7 @@ from evals.runs.night_locks import explain_pending, list_answer_versions
 from evals.specs import Catalog
 from evals.storage.damage import explain_damage
 from evals.storage.documents.inbox_files import read_inbox_files
-from evals.storage.documents.label_batches import read_label_batches
+from evals.storage.documents.label_batches import read_batch_nights
 from evals.storage.documents.tombstones import read_tombstones
 from evals.storage.documents.topic_models import list_model_names, read_model
 from evals.storage.errors import DamagedFileError
@@ -86,7 +86,7 @@ def list_needed(lake: Lake, night: date) -> Iterator[Path]:
     for version in sorted(list_answer_versions(lake, night)):
         path = lake.locate_partition("answers", night) / f"{version}.parquet"
         yield from [path] if path.exists() else []
-    for name, nights in read_label_batches(lake).items():
+    for name, nights in read_batch_nights(lake).items():
         if night in nights:
             files = [lake.store.path(f"{folder}/{name}.jsonl") for folder in (LABELS, GOLD)]
             yield from [path for path in files if path.exists()] or files[:1]

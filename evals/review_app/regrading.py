@@ -11,11 +11,11 @@ from typing import NamedTuple
 from starlette.responses import Response
 from starlette.routing import Route
 
+from evals.labels.night_queue import list_review_dimensions
 from evals.labels.regrading import (
     Offer,
     RubricAgreement,
     list_offers,
-    list_rubrics,
     measure_by_rubric,
     queue_offers,
     read_wordings,
@@ -52,7 +52,7 @@ def show_changed(visit: Visit) -> Response:
             read_wordings(lake, app, name),
         )
         for app in catalog.apps
-        for name, spec in list_rubrics(catalog, app).items()
+        for name, spec in list_review_dimensions(catalog, app).items()
         if (offers := list_offers(lake, catalog, app, name))
     ]
     return render(visit, "regrading.html", changed=changed, most=MOST)
@@ -62,7 +62,7 @@ def ask_again(visit: Visit) -> Response:
     """Puts the labels most likely to flip into the queue, under the present wording."""
     lake, catalog = visit.site.lake, visit.site.catalog
     app, dimension = visit.field("app"), visit.field("dimension")
-    if app not in catalog.apps or dimension not in list_rubrics(catalog, app):
+    if app not in catalog.apps or dimension not in list_review_dimensions(catalog, app):
         raise Refused(404, "the catalog has no such question any more; reload the page")
     offers = list_offers(lake, catalog, app, dimension)[:MOST]
     queue_offers(lake, app, dimension, offers)

@@ -19,7 +19,7 @@ from evals.storage.documents.batch_jobs import list_job_tags, read_job
 from evals.storage.documents.blessed_baselines import find_baseline
 from evals.storage.documents.evaluator_specs import read_evaluator, write_evaluator
 from evals.storage.documents.incident_decisions import read_decisions
-from evals.storage.documents.label_batches import read_label_batches
+from evals.storage.documents.label_batches import read_batch_nights
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import stream_rows
 from evals.storage.verdict_files import list_verdict_ids
@@ -138,7 +138,7 @@ def digest_inputs(lake: Lake, catalog: Catalog, night: date) -> str:
 
 def list_labels(lake: Lake, night: date) -> list[str]:
     """Lists the batches of labels and the single verdicts that change a night."""
-    batches = read_label_batches(lake)
+    batches = read_batch_nights(lake)
     names = sorted(name for name, nights in batches.items() if night in nights)
     return [*names, *list_verdict_ids(lake, night)]
 

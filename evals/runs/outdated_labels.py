@@ -13,7 +13,7 @@ from typing import NamedTuple
 from evals.evaluators.label_wordings import is_of_wording
 from evals.records import Label
 from evals.specs import Catalog
-from evals.storage.documents.label_batches import read_label_batches
+from evals.storage.documents.label_batches import read_batch_nights
 from evals.storage.errors import DamagedFileError
 from evals.storage.label_records import LABELS, locate_batch, read_batch
 from evals.storage.label_rows import parse_label
@@ -62,7 +62,7 @@ def read_answered(lake: Lake, night: date) -> Iterator[Answered]:
     for row in read_verdicts(lake):
         if night in row.nights and row.label.rubric_version:
             yield Answered(row.app, row.label)
-    for name, nights in read_label_batches(lake).items():
+    for name, nights in read_batch_nights(lake).items():
         if night in nights:
             path = locate_batch(lake, LABELS, name)
             for label in read_worded(lake, name, read_file_states([path])):

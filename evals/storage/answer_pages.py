@@ -81,12 +81,6 @@ def write_topics_page(lake: Lake, night: date, app: str, page: str) -> None:
     replace_changed(locate_report_folder(lake, night, app) / TOPICS / PAGE, page)
 
 
-def read_topics_page(lake: Lake, night: date, app: str) -> str:
-    """Reads the page of a night's topics; empty where it is missing."""
-    path = locate_report_folder(lake, night, app) / TOPICS / PAGE
-    return path.read_text("utf-8", "replace") if path.exists() else ""
-
-
 def list_files(folder: Path) -> list[Path]:
     """Lists the pages of the answers below a night's folder."""
     return [path for name in (LISTS, TRACES) for path in sorted((folder / name).glob("*.html"))]

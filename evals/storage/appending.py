@@ -5,6 +5,7 @@ Each line is one write to the end of the file, so that lines of threads never mi
 
 from __future__ import annotations
 
+import errno
 import os
 import weakref
 from pathlib import Path
@@ -27,10 +28,19 @@ class AppendedFile:
         Raises:
             OSError: the line was not written whole, as on a full disk.
         """
-        written = os.write(self.descriptor, line)
-        if written < len(line):
-            os.ftruncate(self.descriptor, os.fstat(self.descriptor).st_size - written)
-            raise OSError(f"{self.path}: the disk is full")
+        append_whole(self.path, self.descriptor, line)
+
+
+def append_whole(path: Path, descriptor: int, line: bytes) -> None:
+    """Appends a line to an open file; a half one would be joined with the next.
+
+    Raises:
+        OSError: the line was not written whole, as on a full disk; the file is as it was.
+    """
+    written = os.write(descriptor, line)
+    if written < len(line):
+        os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+        raise OSError(errno.ENOSPC, f"{path}: the disk is full")
 
 
 def append_durably(path: Path, line: bytes) -> None:
@@ -48,9 +58,7 @@ def append_durably(path: Path, line: bytes) -> None:
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
             size = path.read_bytes().rfind(b"\n") + 1
             os.ftruncate(descriptor, size)
-        if os.write(descriptor, line) < len(line):
-            os.ftruncate(descriptor, size)
-            raise OSError(f"{path}: the disk is full")
+        append_whole(path, descriptor, line)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 import orjson
 
 from evals.records import Answer
+from evals.storage.appending import append_whole
 from evals.storage.damage import report
 from evals.storage.documents.answer_files import add_answer_file
 from evals.storage.errors import DamagedFileError
@@ -47,8 +48,13 @@ class Journal:
         self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def append(self, answer: Answer) -> None:
-        """Adds one answer, which survives the death of the process at any later moment."""
-        os.write(self.descriptor, orjson.dumps(answer, option=orjson.OPT_APPEND_NEWLINE))
+        """Adds one answer, which survives the death of the process at any later moment.
+
+        Raises:
+            OSError: it was not written, as on a full disk; earlier and later answers are not lost.
+        """
+        line = orjson.dumps(answer, option=orjson.OPT_APPEND_NEWLINE)
+        append_whole(self.path, self.descriptor, line)
 
     def close(self) -> None:
         """Closes the file."""

@@ -15,7 +15,7 @@ from evals.storage.damage import report
 from evals.storage.files import prepare_replacement
 from evals.storage.lake import Lake
 from evals.storage.night_state import read_state
-from evals.storage.parquet_files import read_rows, stream_rows, verify_files
+from evals.storage.parquet_files import read_rows, stream_rows, verify_files, write_parquet
 from evals.storage.queries import (
     add_missing_columns,
     open_duckdb,
@@ -179,8 +179,6 @@ def list_mart_files(lake: Lake, model: str, nights: Sequence[date]) -> list[Path
 
 def publish_marts(lake: Lake, run_id: str, nights: Sequence[date], models: Sequence[str]) -> None:
     """Moves marts from the scratch file into the lake, one file per model × night."""
-    from evals.storage.parquet_files import write_parquet
-
     with open_duckdb(locate_scratch_file(lake, run_id)) as db:
         for model in models:
             columns = db.sql(f"from main.{model} limit 0").columns

@@ -182,8 +182,7 @@ def is_admission_current(lake: Lake, night: date) -> bool:
 
 def list_stored_nights(lake: Lake) -> list[date]:
     """Lists the nights that have a state, oldest first."""
-    names = lake.store.list_names(f"{FOLDER}/*.json")
-    return [date.fromisoformat(name[len(FOLDER) + 1 : -len(".json")]) for name in names]
+    return list(map(date.fromisoformat, lake.store.list_stems(FOLDER, ".json")))
 
 
 def digest_histories(lake: Lake) -> dict[date, str]:

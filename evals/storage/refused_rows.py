@@ -32,8 +32,7 @@ def locate_refused(lake: Lake, sha: str) -> Path:
 
 def list_refused_files(lake: Lake) -> list[str]:
     """Lists the hash prefixes of the files that have refused rows."""
-    names = lake.store.list_names(f"{FOLDER}/*.parquet")
-    return [name.removeprefix(f"{FOLDER}/").removesuffix(".parquet") for name in names]
+    return lake.store.list_stems(FOLDER, ".parquet")
 
 
 def read_refused(lake: Lake, sha: str) -> list[Refusal]:

@@ -40,32 +40,31 @@ def write_report(
     lake: Lake, night: date, body: Mapping[str, Json], page: str, run: JsonLike
 ) -> Path:
     """Writes a report's version; writing the same version again replaces only its page."""
-    app, version = str(body["app"]), str(body["version"])
-    folder = locate_report_folder(lake, night, app) / require_safe_name(version)
+    report = ReportVersion(night, str(body["app"]), str(body["version"]))
+    folder = locate_version(lake, report)
     if not (folder / "report.json").exists():
         if not (folder / "run.json").exists():
             replace(folder / "run.json", encode_canonical(run) + b"\n")
         replace(folder / "report.json", encode_canonical(body) + b"\n")
-    write_page(lake, night, app, version, page)
+    write_page(lake, *report, page)
     return folder
 
 
 def write_page(lake: Lake, night: date, app: str, version: str, page: str) -> None:
     """Replaces the page of a report's version."""
-    folder = locate_report_folder(lake, night, app) / require_safe_name(version)
+    folder = locate_version(lake, ReportVersion(night, app, version))
     replace(folder / PAGE, page.encode("utf-8", "replace"))
 
 
 def write_markdown(lake: Lake, night: date, app: str, version: str, text: str) -> None:
     """Replaces the Markdown of a report's version."""
-    folder = locate_report_folder(lake, night, app) / require_safe_name(version)
+    folder = locate_version(lake, ReportVersion(night, app, version))
     replace(folder / MARKDOWN, text.encode("utf-8", "replace"))
 
 
 def read_version_page(lake: Lake, report: ReportVersion) -> str:
     """Reads the page of a report's version; empty where it is missing."""
-    folder = locate_report_folder(lake, report.night, report.app) / report.version
-    path = folder / PAGE
+    path = locate_version(lake, report) / PAGE
     return path.read_text("utf-8", "replace") if path.exists() else ""
 
 
@@ -74,13 +73,18 @@ def locate_report_folder(lake: Lake, night: date, app: str) -> Path:
     return lake.store.path(f"{REPORTS}/{night:%Y-%m-%d}/{require_safe_name(app)}")
 
 
+def locate_version(lake: Lake, report: ReportVersion) -> Path:
+    """Returns the folder of one version of a report."""
+    return locate_report_folder(lake, report.night, report.app) / require_safe_name(report.version)
+
+
 def read_report(lake: Lake, night: date, app: str, version: str) -> dict[str, Json] | None:
     """Reads one version of a report; None if missing.
 
     Raises:
         DamagedFileError: it is damaged, or was edited: its version is not its digest.
     """
-    path = locate_report_folder(lake, night, app) / version / "report.json"
+    path = locate_report_file(lake, ReportVersion(night, app, version))
     body = read_body(lake, night, app, version)
     if body is None:
         return None
@@ -102,7 +106,7 @@ def read_body(lake: Lake, night: date, app: str, version: str) -> dict[str, Json
     Raises:
         DamagedFileError: it is no JSON object.
     """
-    path = locate_report_folder(lake, night, app) / version / "report.json"
+    path = locate_report_file(lake, ReportVersion(night, app, version))
     if not path.exists():
         return None
     with detect_damage(path):
@@ -141,8 +145,7 @@ def read_current_reports(lake: Lake) -> list[dict[str, Json]]:
 
 def locate_report_file(lake: Lake, report: ReportVersion) -> Path:
     """Returns the path of one version of a report."""
-    folder = locate_report_folder(lake, report.night, report.app)
-    return folder / require_safe_name(report.version) / "report.json"
+    return locate_version(lake, report) / "report.json"
 
 
 def list_reports(lake: Lake) -> list[ReportVersion]:
@@ -159,7 +162,7 @@ def read_written_at(lake: Lake, version: ReportVersion) -> str:
 
 def read_run(lake: Lake, version: ReportVersion) -> dict[str, object]:
     """Reads the `run.json` of a report; empty if missing or damaged."""
-    path = locate_report_folder(lake, version.night, version.app) / version.version / "run.json"
+    path = locate_version(lake, version) / "run.json"
     try:
         return {**json.loads(path.read_bytes())} if path.exists() else {}
     except (ValueError, TypeError):
@@ -178,9 +181,7 @@ def order_versions(lake: Lake, night: date, app: str) -> list[str]:
 def redact_report(lake: Lake, report: ReportVersion, body: Mapping[str, Json], page: str) -> None:
     """Replaces a version after redaction; its page first, since its body marks it as redacted."""
     write_page(lake, *report, page)
-    folder = locate_report_folder(lake, report.night, report.app)
-    path = folder / require_safe_name(report.version) / "report.json"
-    replace(path, encode_canonical(body) + b"\n")
+    replace(locate_report_file(lake, report), encode_canonical(body) + b"\n")
 
 
 def has_reports(lake: Lake) -> bool:

@@ -1,7 +1,6 @@
 """The files of a home by name: listed, read, replaced and locked.
 
-Names are relative, with slashes. An object store would be another implementation of `Store`. The
-other modules define what is in a file.
+Names are relative, with slashes. The other modules define what is in a file.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import contextlib
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from evals.storage import files
 from evals.storage.locks import hold_lock
@@ -43,55 +42,8 @@ def read_file_states(paths: Iterable[Path]) -> tuple[FileState, ...]:
     return tuple(states)
 
 
-class Store(Protocol):
-    """Files by name; a reader sees the old content or the new one, never half of it."""
-
-    def list_names(self, pattern: str) -> list[str]:
-        """Lists the names that match a pattern of `*` and `**`, sorted."""
-        ...
-
-    def walk(self) -> list[str]:
-        """Lists the names of all files, folder by folder, without symbolic links."""
-        ...
-
-    def find_entry(self, name: str) -> Entry | None:
-        """Returns a file's size and time; None if it does not exist."""
-        ...
-
-    def read(self, name: str) -> bytes | None:
-        """Reads a file's content; None if it does not exist."""
-        ...
-
-    def replace(self, name: str, data: bytes, *, durable: bool = False) -> None:
-        """Replaces a file's content; durable: survives a power cut."""
-        ...
-
-    def delete(self, name: str) -> None:
-        """Deletes a file, if it exists."""
-        ...
-
-    def delete_folder(self, name: str) -> None:
-        """Deletes a folder with its content, if it exists."""
-        ...
-
-    def lock(
-        self, name: str, *, wait: bool | float = True
-    ) -> contextlib.AbstractContextManager[None]:
-        """Returns a lock that ends with its process.
-
-        Raises:
-            LockHeldError: on entering, if another process holds it and `wait` is false, or so
-                many seconds have passed.
-        """
-        ...
-
-    def locate(self, name: str) -> str:
-        """Returns the path or address by which DuckDB and pyarrow open a file."""
-        ...
-
-
 class LocalStore:
-    """Files in a folder of this machine."""
+    """The files of a folder; a reader sees the old content or the new one, never half of it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -101,9 +53,14 @@ class LocalStore:
         return self.folder / name
 
     def list_names(self, pattern: str) -> list[str]:
-        """Lists the names that match a pattern, sorted."""
+        """Lists the names that match a pattern of `*` and `**`, sorted."""
         paths = (path for path in self.folder.glob(pattern) if path.is_file())
         return sorted(path.relative_to(self.folder).as_posix() for path in paths)
+
+    def list_stems(self, folder: str, suffix: str) -> list[str]:
+        """Lists the names of a folder's files of one kind, without folder and suffix, sorted."""
+        names = self.list_names(f"{folder}/*{suffix}")
+        return [name.removeprefix(f"{folder}/").removesuffix(suffix) for name in names]
 
     def walk(self) -> list[str]:
         """Lists the names of all files, folder by folder, without symbolic links."""
@@ -127,7 +84,7 @@ class LocalStore:
             return None
 
     def replace(self, name: str, data: bytes, *, durable: bool = False) -> None:
-        """Replaces a file's content atomically."""
+        """Replaces a file's content atomically; durable: it survives a power cut."""
         files.replace(self.path(name), data, durable=durable)
 
     def delete(self, name: str) -> None:
@@ -141,9 +98,10 @@ class LocalStore:
     def lock(
         self, name: str, *, wait: bool | float = True
     ) -> contextlib.AbstractContextManager[None]:
-        """Returns a lock that ends with its process."""
-        return hold_lock(self.path(f"locks/{name}.lock"), wait=wait)
+        """Returns a lock that ends with its process.
 
-    def locate(self, name: str) -> str:
-        """Returns a file's path."""
-        return str(self.path(name))
+        Raises:
+            LockHeldError: on entering, if another process holds it and `wait` is false, or so
+                many seconds have passed.
+        """
+        return hold_lock(self.path(f"locks/{name}.lock"), wait=wait)

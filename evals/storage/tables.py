@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from evals.records import (
     Answer,
@@ -17,9 +17,6 @@ from evals.records import (
     Subject,
     Trace,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 class Coverage(NamedTuple):

@@ -41,8 +41,6 @@ class VerdictLines(NamedTuple):
     rows: tuple[VerdictRow, ...]
     damaged: tuple[int, ...] = ()
     """The numbers of the lines that were changed by something else."""
-    is_torn: bool = False
-    """Whether the last line is a half one, which was never acknowledged."""
 
 
 def append_verdict(lake: Lake, day: date, row: VerdictRow) -> None:
@@ -104,7 +102,7 @@ def read_lines(path: Path) -> VerdictLines:
 @functools.lru_cache(maxsize=1024)
 def read_lines_as_of(path: Path, inode: int, size: int, changed_ns: int) -> VerdictLines:
     """Reads the first `size` bytes of a version of a file: lines that come later are not read."""
-    *whole, end = path.read_bytes()[:size].split(b"\n")
+    *whole, _ = path.read_bytes()[:size].split(b"\n")  # a half line was never acknowledged
     rows: list[VerdictRow] = []
     damaged: list[int] = []
     for number, line in enumerate(whole, 1):
@@ -112,7 +110,7 @@ def read_lines_as_of(path: Path, inode: int, size: int, changed_ns: int) -> Verd
             rows.append(parse_row(line))
         except READING_ERRORS:
             damaged.append(number)
-    return VerdictLines(tuple(rows), tuple(damaged), bool(end))
+    return VerdictLines(tuple(rows), tuple(damaged))
 
 
 def parse_row(line: bytes) -> VerdictRow:

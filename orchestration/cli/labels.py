@@ -201,12 +201,13 @@ def labels_regrade(settings: Settings, app: str, dimension: str, limit: int, as_
     Example:
       andon labels regrade --app chat --dimension helpful
     """
-    from evals.labels import regrading
+    from evals.labels import night_queue, regrading
 
     lake, catalog = open_existing(settings), settings.load_catalog()
     check_app(settings, lake, app)
-    if dimension not in regrading.list_rubrics(catalog, app):
-        known = ", ".join(regrading.list_rubrics(catalog, app)) or "none"
+    dimensions = night_queue.list_review_dimensions(catalog, app)
+    if dimension not in dimensions:
+        known = ", ".join(dimensions) or "none"
         fail(USAGE, f"{app} has no dimension {dimension!r} that people judge; it has {known}")
     offers = regrading.list_offers(lake, catalog, app, dimension)
     wordings = regrading.measure_by_rubric(lake, catalog, app, dimension)

@@ -193,8 +193,8 @@ def parse_job(row: dict[str, Any]) -> BatchJob:
 
 def list_job_tags(lake: Lake, night: date | None = None) -> list[str]:
     """Lists the tags of all jobs, or of those created for one night."""
-    names = lake.store.list_names(f"{FOLDER}/{night or ''}*.json")
-    return [name[len(FOLDER) + 1 : -len(".json")] for name in names]
+    begin = f"{night or ''}"
+    return [tag for tag in lake.store.list_stems(FOLDER, ".json") if tag.startswith(begin)]
 
 
 def read_jobs(lake: Lake) -> list[BatchJob]:

@@ -95,8 +95,7 @@ def locate(app: str) -> str:
 
 def list_digest_apps(lake: Lake) -> list[str]:
     """Lists the applications that have a record."""
-    names = lake.store.list_names(f"{FOLDER}/*.json")
-    return [name[len(FOLDER) + 1 : -len(".json")] for name in names]
+    return lake.store.list_stems(FOLDER, ".json")
 
 
 def write_digests(lake: Lake, app: str, record: DigestRecord) -> None:

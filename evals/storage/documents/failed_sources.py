@@ -37,15 +37,12 @@ def parse_sources(rows: list[dict[str, Any]]) -> list[FailedSource]:
 
 def record_pull(lake: Lake, source: str, reasons: Sequence[str], now: datetime) -> None:
     """Records why a source could not be pulled; without reasons removes it."""
-    failed = {one.source: one for one in read_failed_sources(lake)}
-    known = failed.pop(source, None)
-    if not known and not reasons:
-        return
-    if reasons:
-        since = known.since if known else now.isoformat()
-        failed[source] = FailedSource(source, since, tuple(reasons))
-    rows = [
-        {"source": one.source, "since": one.since, "reasons": list(one.reasons)}
-        for _, one in sorted(failed.items())
-    ]
-    lake.replace_document(NAME, rows)
+    with lake.lock("failed-sources"):
+        failed = {one.source: one for one in read_failed_sources(lake)}
+        before = failed.pop(source, None)
+        if not before and not reasons:
+            return
+        if reasons:
+            since = before.since if before else now.isoformat()
+            failed[source] = FailedSource(source, since, tuple(reasons))
+        lake.replace_document(NAME, [one._asdict() for _, one in sorted(failed.items())])

@@ -127,12 +127,6 @@ def write_taxonomies(lake: Lake, app: str, versions: Sequence[Taxonomy]) -> None
     lake.replace_document(name_file(app), rows, durable=True)
 
 
-def list_analysed_apps(lake: Lake) -> list[str]:
-    """Lists the applications that have failure modes."""
-    names = lake.store.list_names(f"{FOLDER}/*.json")
-    return [name.removeprefix(f"{FOLDER}/").removesuffix(".json") for name in names]
-
-
 def name_file(app: str) -> str:
     """Returns the name of the document of an application's failure modes."""
     return f"{FOLDER}/{require_safe_name(app)}.json"

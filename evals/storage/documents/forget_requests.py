@@ -103,7 +103,7 @@ def read_request(lake: Lake, name: str) -> ErasureRequest:
         return parse_request(json.loads(lake.store.read(name) or b""))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise LakeError(
-            f"{lake.store.locate(name)}: expected the request of an unfinished `andon forget`; "
+            f"{lake.store.path(name)}: expected the request of an unfinished `andon forget`; "
             "delete the file, then request it again with "
             "`andon forget --user ID --yes` or `--trace ID`"
         ) from error

@@ -80,6 +80,7 @@ def parse_files(rows: list[dict[str, Any]]) -> dict[str, InboxFile]:
 
 def add_inbox_files(lake: Lake, files: Iterable[InboxFile]) -> None:
     """Adds files, or replaces those of the same hash."""
-    by_hash = {**read_inbox_files(lake), **{file.sha256: file for file in files}}
-    rows = [file._asdict() for _, file in sorted(by_hash.items())]
-    lake.replace_document(NAME, rows)
+    with lake.lock("inbox-files"):
+        by_hash = {**read_inbox_files(lake), **{file.sha256: file for file in files}}
+        rows = [file._asdict() for _, file in sorted(by_hash.items())]
+        lake.replace_document(NAME, rows)

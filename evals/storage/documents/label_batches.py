@@ -10,6 +10,8 @@ from evals.storage.label_records import ARRIVALS
 from evals.storage.lake import Lake
 
 NAME = "label_batches.json"
+LOCK = "label-batches"
+"""The lock that whoever changes one of both documents holds."""
 
 
 class Arrival(NamedTuple):
@@ -30,7 +32,7 @@ def name_export_batch(sha256: str) -> str:
     return f"found-in-{sha256[:16]}"
 
 
-def read_label_batches(lake: Lake) -> dict[str, tuple[date, ...]]:
+def read_batch_nights(lake: Lake) -> dict[str, tuple[date, ...]]:
     """Reads the nights by the batch's name, oldest first."""
     return lake.read_document(NAME, parse_batches) or {}
 
@@ -42,15 +44,20 @@ def parse_batches(rows: Mapping[str, list[str]]) -> dict[str, tuple[date, ...]]:
 
 def add_label_batches(lake: Lake, batches: Mapping[str, Collection[date]]) -> None:
     """Adds batches, or replaces those of the same name."""
-    every = {**read_label_batches(lake), **batches}
-    rows = {name: [night.isoformat() for night in sorted(own)] for name, own in every.items()}
-    lake.replace_document(NAME, rows)
+    with lake.lock(LOCK):
+        write_batch_nights(lake, {**read_batch_nights(lake), **batches})
 
 
 def drop_label_batches(lake: Lake, names: Collection[str]) -> None:
     """Removes batches, which are then added like new ones."""
-    rest = {name: own for name, own in read_label_batches(lake).items() if name not in names}
-    rows = {name: [night.isoformat() for night in own] for name, own in rest.items()}
+    with lake.lock(LOCK):
+        every = read_batch_nights(lake)
+        write_batch_nights(lake, {name: every[name] for name in every if name not in names})
+
+
+def write_batch_nights(lake: Lake, batches: Mapping[str, Collection[date]]) -> None:
+    """Replaces the document of nights."""
+    rows = {name: [night.isoformat() for night in sorted(own)] for name, own in batches.items()}
     lake.replace_document(NAME, rows)
 
 
@@ -79,18 +86,20 @@ def record_arrivals(lake: Lake, names: Iterable[str], now: datetime | None = Non
         names: the batches.
         now: the present; None: not recorded.
     """
-    arrivals = read_arrivals(lake)
-    for name in names:
-        arrivals.setdefault(name, Arrival(len(arrivals), now))
-    write_arrivals(lake, arrivals)
+    with lake.lock(LOCK):
+        arrivals = read_arrivals(lake)
+        for name in names:
+            arrivals.setdefault(name, Arrival(len(arrivals), now))
+        write_arrivals(lake, arrivals)
 
 
 def record_refused(lake: Lake, name: str, file: str, refused: Iterable[int]) -> None:
     """Records which lines of a batch's file were refused, in the place of those before."""
-    arrivals = read_arrivals(lake)
-    arrival = arrivals.get(name) or Arrival(len(arrivals))
-    arrivals[name] = arrival._replace(refused=tuple(refused), file=file)
-    write_arrivals(lake, arrivals)
+    with lake.lock(LOCK):
+        arrivals = read_arrivals(lake)
+        arrival = arrivals.get(name) or Arrival(len(arrivals))
+        arrivals[name] = arrival._replace(refused=tuple(refused), file=file)
+        write_arrivals(lake, arrivals)
 
 
 def write_arrivals(lake: Lake, arrivals: Mapping[str, Arrival]) -> None:

@@ -126,8 +126,7 @@ def empty_notes(lake: Lake, is_emptied: Callable[[str], bool], mark: str) -> int
 
 def list_noted_apps(lake: Lake) -> list[str]:
     """Lists the applications with notes."""
-    names = lake.store.list_names(f"{FOLDER}/*.jsonl")
-    return [name.removeprefix(f"{FOLDER}/").removesuffix(".jsonl") for name in names]
+    return lake.store.list_stems(FOLDER, ".jsonl")
 
 
 def name_file(app: str) -> str:

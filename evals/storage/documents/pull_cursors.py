@@ -128,9 +128,8 @@ def pages_folder(lake: Lake, pull: str) -> Path:
 
 def restart_windows(lake: Lake) -> None:
     """Deletes the pages of every current window, so that they are requested again."""
-    for name in lake.store.list_names(f"{FOLDER}/*.json"):
-        pull = name.removeprefix(f"{FOLDER}/").removesuffix(".json")
-        if not name.endswith(SEEN) and (cursor := read_cursor(lake, pull)).window:
+    for pull in lake.store.list_stems(FOLDER, ".json"):
+        if not f"{pull}.json".endswith(SEEN) and (cursor := read_cursor(lake, pull)).window:
             write_cursor(lake, pull, cursor._replace(window=cursor.window.restart()))
     for work in lake.store.path(FOLDER).glob(f"*{PAGES}"):
         shutil.rmtree(work)

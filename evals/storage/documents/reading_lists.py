@@ -52,22 +52,22 @@ def add_reading_list(lake: Lake, reading: ReadingList) -> None:
 def drop_listed(lake: Lake, is_dropped: Callable[[str], bool]) -> int:
     """Removes traces from every list; returns how many."""
     dropped = 0
-    for name in lake.store.list_names(f"{FOLDER}/*.json"):
-        lists = lake.read_document(name, parse_lists) or []
-        kept = [
-            one._replace(traces=tuple(row for row in one.traces if not is_dropped(row.trace_id)))
-            for one in lists
-        ]
-        if kept != lists:
-            dropped += sum(len(one.traces) for one in lists) - sum(len(one.traces) for one in kept)
-            write_lists(lake, lists[0].app, kept)
+    for app in list_read_apps(lake):
+        with lake.lock("reading-lists", app):
+            before = read_reading_lists(lake, app)
+            after = [
+                one._replace(traces=tuple(t for t in one.traces if not is_dropped(t.trace_id)))
+                for one in before
+            ]
+            if after != before:
+                write_lists(lake, app, after)
+        dropped += sum(len(one.traces) for one in before) - sum(len(one.traces) for one in after)
     return dropped
 
 
 def list_read_apps(lake: Lake) -> list[str]:
     """Lists the applications that have a list."""
-    names = lake.store.list_names(f"{FOLDER}/*.json")
-    return [name.removeprefix(f"{FOLDER}/").removesuffix(".json") for name in names]
+    return lake.store.list_stems(FOLDER, ".json")
 
 
 def write_lists(lake: Lake, app: str, lists: Sequence[ReadingList]) -> None:

@@ -20,8 +20,15 @@ def parse_kinds(rows: Mapping[str, list[str]]) -> Kinds:
 
 def add_kinds(lake: Lake, declared: Kinds) -> Kinds:
     """Adds what applications declare; returns the kinds of all, broken ones included."""
-    before = lake.read_document(NAME, parse_kinds) or {}
-    after: Kinds = {**before, **declared}
-    if after != before and lake.is_writable():
+    before = read_kinds(lake)
+    if {**before, **declared} == before or not lake.is_writable():
+        return {**before, **declared}
+    with lake.lock("redacted-kinds"):
+        after: Kinds = {**read_kinds(lake), **declared}
         lake.replace_document(NAME, after)
     return after
+
+
+def read_kinds(lake: Lake) -> Kinds:
+    """Reads the kinds of each application that was ever read."""
+    return lake.read_document(NAME, parse_kinds) or {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -51,9 +51,33 @@ def parse_questions(rows: list[dict[str, Any]]) -> list[ReviewQuestion]:
     return [ReviewQuestion(**row)._replace(reasons=tuple(row.get("reasons", ()))) for row in rows]
 
 
-def write_review_queue(lake: Lake, night: date, questions: Iterable[ReviewQuestion]) -> None:
-    """Replaces a night's queue."""
-    lake.replace_document(locate_queue(night), [question._asdict() for question in questions])
+class QueueChange(NamedTuple):
+    """A night's queue before and after a change."""
+
+    before: list[ReviewQuestion]
+    after: list[ReviewQuestion]
+
+    @property
+    def added(self) -> int:
+        """How many more questions it has; negative: fewer."""
+        return len(self.after) - len(self.before)
+
+
+def change_review_queue(
+    lake: Lake, night: date, change: Callable[[list[ReviewQuestion]], Sequence[ReviewQuestion]]
+) -> QueueChange:
+    """Replaces a night's queue by what a function makes of it; no other process interferes."""
+    with lake.lock("review-queue", night.isoformat()):
+        before = read_review_queue(lake, night)
+        after = list(change(list(before)))
+        if after != before or not lake.store.find_entry(locate_queue(night)):
+            lake.replace_document(locate_queue(night), [one._asdict() for one in after])
+    return QueueChange(before, after)
+
+
+def write_review_queue(lake: Lake, night: date, questions: Sequence[ReviewQuestion]) -> None:
+    """Replaces a night's queue, whatever it was."""
+    change_review_queue(lake, night, lambda _: questions)
 
 
 def delete_review_queue(lake: Lake, night: date) -> None:
@@ -63,17 +87,13 @@ def delete_review_queue(lake: Lake, night: date) -> None:
 
 def drop_questions(lake: Lake, is_dropped: Callable[[str], bool]) -> int:
     """Removes the questions about some traces from every queue; returns how many."""
-    dropped = 0
-    for night in list_queue_nights(lake):
-        before = read_review_queue(lake, night)
-        after = [question for question in before if not is_dropped(question.trace_id)]
-        if len(after) < len(before):
-            write_review_queue(lake, night, after)
-            dropped += len(before) - len(after)
-    return dropped
+
+    def keep(questions: list[ReviewQuestion]) -> list[ReviewQuestion]:
+        return [one for one in questions if not is_dropped(one.trace_id)]
+
+    return -sum(change_review_queue(lake, night, keep).added for night in list_queue_nights(lake))
 
 
 def list_queue_nights(lake: Lake) -> Iterator[date]:
     """Yields the nights that have a queue, oldest first."""
-    for name in lake.store.list_names(f"{FOLDER}/*.json"):
-        yield date.fromisoformat(name.removeprefix(f"{FOLDER}/").removesuffix(".json"))
+    yield from map(date.fromisoformat, lake.store.list_stems(FOLDER, ".json"))

@@ -16,6 +16,8 @@ from evals.storage.lake import Lake
 
 NAME = "forgotten.json"
 COPY = "forgotten.copy.json"
+LOCK = "tombstones"
+"""The lock that whoever adds one holds."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,10 @@ def read_tombstones(lake: Lake) -> Tombstones:
     """
     damage = None
     try:
-        found = lake.read_document(NAME, parse_tombstones)
+        found = read_one(lake, NAME)
     except DamagedFileError as error:
         found, damage = None, error
-    if found is None and (found := lake.read_document(COPY, parse_tombstones)):
+    if found is None and (found := read_one(lake, COPY)):
         state = "is damaged" if damage else "is missing"
         report(f"{lake.store.path(NAME)} {state}; its copy {COPY} is read in its place")
     if found is None and damage:
@@ -73,7 +75,7 @@ def mend_tombstones(lake: Lake) -> None:
         return
     for name in (NAME, COPY):
         try:
-            is_current = lake.read_document(name, parse_tombstones) == tombstones
+            is_current = read_one(lake, name) == tombstones
         except DamagedFileError:
             is_current = False
         if not is_current:
@@ -89,17 +91,19 @@ def parse_tombstones(row: TombstonesRow) -> Tombstones:
 
 def add_forgotten(lake: Lake, traces: Iterable[str], users: Iterable[str], until: datetime) -> None:
     """Adds hashed traces for ever, and hashed users up to a time; survives a power cut."""
-    before = read_tombstones(lake)
-    latest = dict(before.users)
-    for user in users:
-        latest[user] = max(until, latest.get(user, until))
-    write_tombstones(lake, replace(before, traces=before.traces.union(traces), users=latest))
+    with lake.lock(LOCK):
+        before = read_tombstones(lake)
+        latest = dict(before.users)
+        for user in users:
+            latest[user] = max(until, latest.get(user, until))
+        write_tombstones(lake, replace(before, traces=before.traces.union(traces), users=latest))
 
 
 def add_closed_nights(lake: Lake, nights: Iterable[date]) -> None:
     """Adds nights for which no further trace is accepted."""
-    before = read_tombstones(lake)
-    write_tombstones(lake, replace(before, nights=before.nights.union(nights)))
+    with lake.lock(LOCK):
+        before = read_tombstones(lake)
+        write_tombstones(lake, replace(before, nights=before.nights.union(nights)))
 
 
 def write_tombstones(lake: Lake, tombstones: Tombstones) -> None:

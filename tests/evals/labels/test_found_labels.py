@@ -14,7 +14,7 @@ from evals.labels.stored_checks import check_subjects
 from evals.records import Label
 from evals.specs import Catalog, Dimension, Suite
 from evals.specs.apps import App
-from evals.storage.documents.label_batches import read_label_batches
+from evals.storage.documents.label_batches import read_batch_nights
 from evals.storage.label_records import read_labels
 from evals.storage.lake import Lake
 from evals.traces import reader
@@ -62,7 +62,7 @@ def test_labels_are_kept_apart_and_redacted(
     assert KEY not in kept.critique
     assert ("ada@example.com" in kept.critique) is mail
     assert kept.annotator.startswith("id-")
-    batches = read_label_batches(lake)
+    batches = read_batch_nights(lake)
     assert list(batches.values()) == [(date(2026, 10, 1),)]
     assert [night.isoformat() for night in lake.list_nights("staged")] == [str(date(2026, 10, 1))]
     staging.import_file(lake, catalog, path)

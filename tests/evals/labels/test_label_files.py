@@ -205,7 +205,7 @@ def test_a_corrected_answer_is_asked_about_again(lake: Lake, tmp_path: Path) -> 
     """A label of a replaced answer does not keep the new answer out of the queue."""
     labels = [import_label(lake, tmp_path)]
     spec = ReviewQueue(double=0)
-    before, after = (review_queue.find_judged(labels, [], [trace]) for trace in (TRACE, CORRECTED))
+    before, after = (review_queue.count_people(labels, [], [trace]) for trace in (TRACE, CORRECTED))
     assert not review_queue.build_queue("chat", ["t1"], [], before, RIGHT, spec)
     assert len(review_queue.build_queue("chat", ["t1"], [], after, RIGHT, spec)) == 1
 

@@ -105,7 +105,7 @@ def describe_home(lake: Lake) -> object:
         (file.sha256, file.name, file.nights, file.read, file.refused, file.order)
         for file in read_inbox_files(lake).values()
     ]
-    batches = label_batches.read_label_batches(lake)
+    batches = label_batches.read_batch_nights(lake)
     locks = [(state.reports, state.evaluators, state.samples, state.on_time) for state in states]
     return files, batches, locks, read_labels(lake), len(read_current_reports(lake))
 

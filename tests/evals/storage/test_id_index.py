@@ -12,7 +12,7 @@ from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Label, Trace
 from evals.specs import Catalog
 from evals.storage import id_index
-from evals.storage.documents.label_batches import read_label_batches
+from evals.storage.documents.label_batches import read_batch_nights
 from evals.storage.label_records import read_labels
 from evals.storage.lake import Lake
 
@@ -69,4 +69,4 @@ def test_adding_labels_reads_only_the_nights_of_their_traces(tmp_path: Path) -> 
     )
     (stored,) = read_labels(lake)
     assert stored.answer
-    assert read_label_batches(lake) == {"some": (date(2026, 10, 1), date(2026, 10, 2))}
+    assert read_batch_nights(lake) == {"some": (date(2026, 10, 1), date(2026, 10, 2))}
