@@ -11,8 +11,17 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from evals.statistics.corrections import Agreement, Estimate, clamp_estimate
-from evals.statistics.intervals import ALPHA, Interval, normal_quantile, wilson_interval
+from evals.statistics.intervals import (
+    ALPHA,
+    Interval,
+    normal_quantile,
+    t_quantile,
+    wilson_interval,
+)
 from evals.statistics.proportions import Proportion
+
+ROUNDING = 1e-4
+"""By how much sums of stored weights may be off."""
 
 
 class Stratum(NamedTuple):
@@ -24,11 +33,37 @@ class Stratum(NamedTuple):
     """The same of those that people failed."""
     squares: float
     """The sum of all squared weights."""
+    failed_squares: float = 0.0
+    """The sum of the squared weights of those that people failed."""
+    labels: float = 0.0
+    """How many they are; 0: not counted, and they count as labels of one weight."""
 
     @property
     def size(self) -> float:
         """Kish's effective number of labels."""
         return (self.passed + self.failed) ** 2 / self.squares if self.squares else 0.0
+
+    @property
+    def has_one_weight(self) -> bool:
+        """Whether every label stands for as many answers, up to rounding."""
+        return self.size >= self.labels * (1 - ROUNDING)
+
+    @property
+    def information(self) -> float:
+        """How many labels of one weight would show the rate as well.
+
+        Of labels of several weights Kish's number is too large where the weight goes with the
+        verdict, and their variance is itself an estimate: it is the linearised one of a ratio
+        (Hajek) where that is larger, with Student's t for Kish's number.
+        """
+        if self.has_one_weight:
+            return self.size
+        smooth, weight = self.smooth_rate, self.passed + self.failed
+        spread = smooth * (1 - smooth)
+        passes, fails = self.squares - self.failed_squares, self.failed_squares
+        linearised = ((1 - smooth) ** 2 * passes + smooth**2 * fails) / weight**2
+        stretch = t_quantile(max(1, int(self.size) - 1)) / normal_quantile()
+        return min(self.size, spread / linearised) / stretch**2
 
     @property
     def rate(self) -> float:
@@ -38,19 +73,24 @@ class Stratum(NamedTuple):
 
     @property
     def smooth_rate(self) -> float:
-        """The same, never 0 or 1: for variances."""
-        return (self.rate * self.size + 1) / (self.size + 2)
+        """The same, never 0 or 1: for variances.
+
+        With a label of each verdict more; of several weights two, since few labels of a large
+        weight may hide the rarer verdict.
+        """
+        more = 1 if self.has_one_weight else 2
+        return (self.rate * self.size + more) / (self.size + 2 * more)
 
     @property
     def variance(self) -> float:
         """Of the rate, from the smoothed one."""
-        return self.smooth_rate * (1 - self.smooth_rate) / self.size
+        return self.smooth_rate * (1 - self.smooth_rate) / self.information
 
     def interval(self, alpha: float = ALPHA) -> Interval:
         """Wilson's interval of the rate; all of [0, 1] without labels."""
         if not self.size:
             return Interval(0.0, 1.0)
-        return wilson_interval(self.rate * self.size, self.size, alpha)
+        return wilson_interval(self.rate * self.information, self.information, alpha)
 
     def add(self, other: Stratum) -> Stratum:
         """Both together."""
@@ -88,9 +128,14 @@ class Strata:
         """Returns the strata of labels that were all sampled alike."""
         return cls(
             judged,
-            Stratum(labels.tp, labels.fp, labels.tp + labels.fp),
-            Stratum(labels.fn, labels.tn, labels.fn + labels.tn),
+            count_alike(labels.tp, labels.fp),
+            count_alike(labels.fn, labels.tn),
         )
+
+
+def count_alike(passed: int, failed: int) -> Stratum:
+    """Returns the stratum of labels that stand for one answer each."""
+    return Stratum(passed, failed, passed + failed, failed, passed + failed)
 
 
 def post_stratify(strata: Strata, alpha: float = ALPHA) -> Estimate | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from dataclasses import asdict, replace
 
@@ -112,6 +113,8 @@ BLESSED = {
     for n, by in ((200, 0.2), (200, 0.15), (1000, 0.15), (1000, 0.06))
 }
 """Nights that are compared with a blessed one, at a rate of 88%; .03 are one point."""
+FLOORS = (0.1, 0.2, 0.3, 0.5, 0.7)
+"""The shares of a queue that are drawn at random from all answers."""
 LASTING = {
     "+6, n 200": (200, 0.06),
     "+6, n 1000": (1000, 0.06),
@@ -141,13 +144,15 @@ def print_intervals(seed: int, samples: int) -> None:
 
 
 def print_queues(seed: int, samples: int) -> None:
-    """Prints what estimates from a queue show of a night's failure rate."""
-    for size, floor in ((200, 0.5), (200, 0.2), (60, 0.5)):
+    """Prints what the labels of a queue show of a night's true rate."""
+    places = itertools.product(queues.JUDGES, (0.02, 0.1, 0.3), (30, 60, 120, 300), FLOORS)
+    for judge, rate, size, floor in places:
         spec = ReviewQueue(size=size, floor=floor)
-        for name, figures in queues.show_queue(spec, seed, samples)._asdict().items():
-            print_figure(
-                about="a queue's labels", size=size, floor=floor, by=name, **figures._asdict()
-            )
+        shown = queues.show_queue(spec, queues.JUDGES[judge], rate, seed, samples)
+        print_figure(
+            about="a queue's labels", judge=judge, fails=rate, size=size, floor=floor,
+            **shown._asdict(),
+        )  # fmt: skip
 
 
 def print_judges(seed: int, samples: int) -> None:

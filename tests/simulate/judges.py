@@ -5,6 +5,7 @@ Drops of rates are in `promises`, their intervals in `intervals`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 
 from evals.labels.alignment import choose_split
 from evals.labels.queue_reasons import Signal
-from evals.labels.review_queue import ReviewDimension, build_queue
+from evals.labels.review_queue import Drawn, ReviewDimension, build_queue
 from evals.reports.decide.judge_labels import LOOKS, JudgeLabels
 from evals.reports.decide.rows import Labelled
 from evals.specs.review import ReviewQueue
 from evals.statistics import Proportion
+from evals.storage.documents.review_queues import ReviewQuestion
 
 NIGHT = date(2026, 10, 1)
 DIMENSIONS = {"right": ReviewDimension("right", "Is it right?")}
@@ -47,14 +49,32 @@ class Judge:
 
 
 def label_night(judge: Judge, rng: np.random.Generator, night: date) -> Labelled:
-    """Labels a night's queue, and sums the labels as the mart `fct_agreement` does."""
+    """Labels a night's queue."""
     people, passed = judge.draw_night(rng)
     ids = [f"{night}-{i}" for i in range(judge.traces)]
     failures = [Signal(ids[i], "failed", "judge") for i in np.flatnonzero(~passed)]
+    queue = build_queue("desk", ids, failures, {}, DIMENSIONS, ReviewQueue(size=judge.queue))
+    return count_labels(queue, people, passed, night)
+
+
+def count_labels(
+    queue: Iterable[Drawn | ReviewQuestion],
+    people: NDArray[np.bool_],
+    passed: NDArray[np.bool_],
+    night: date,
+) -> Labelled:
+    """Sums the labels of a queue as the mart `fct_agreement` does.
+
+    Args:
+        queue: what people read, each with an id that ends in its place.
+        people: what they decide on each answer of the night.
+        passed: what the judge decides.
+        night: the night.
+    """
     sums = dict.fromkeys(Labelled._fields[3:7], 0) | dict.fromkeys(
         (name for name in Labelled._fields if name.startswith(("test_", "sampled_", "locked_"))), 0
     )
-    for one in build_queue("desk", ids, failures, {}, DIMENSIONS, ReviewQueue(size=judge.queue)):
+    for one in queue:
         i, split = int(one.trace_id.rpartition("-")[2]), choose_split(one.trace_id)
         cell, weight = CELLS[bool(people[i]), bool(passed[i])], 1 / (one.probability or 1)
         verdict = "pass" if passed[i] else "fail"
@@ -62,11 +82,14 @@ def label_night(judge: Judge, rng: np.random.Generator, night: date) -> Labelled
         for group in groups:
             sums[f"{group}_{cell}"] += weight
             sums[f"{group}_{verdict}_squares"] += weight**2
+            sums[f"{group}_{verdict}_labels"] += 1
+            if not people[i]:
+                sums[f"{group}_{cell}_squares"] += weight**2
         sums[cell] += 1
         if split == "test":
             sums[f"test_{cell}"] += 1
             sums["locked_passes" if people[i] else "locked_failures"] += 1
-    n = judge.traces
+    n = len(passed)
     row = Labelled("right", "judge", "v1", date=night, **sums)
     return row._replace(judged=n, judged_weight=float(n), judged_weight_passed=float(passed.sum()))
 

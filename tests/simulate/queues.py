@@ -5,101 +5,106 @@ The judge's own TPR and TNR are in `judges`.
 
 from __future__ import annotations
 
-import math
 from datetime import date
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evals.labels.queue_reasons import Signal
 from evals.labels.review_queue import draw_traces
+from evals.reports.decide.judge_labels import JudgeLabels
 from evals.specs.review import ReviewQueue
+from evals.statistics import Proportion
+from tests.simulate.judges import count_labels
 
 NIGHT = date(2026, 10, 1)
+CERTAIN = 0.05
+"""The share of nights with an estimate from which on its coverage is measured."""
+
+
+class Scores(NamedTuple):
+    """What a judge's P(fail) is of answers that people fail and pass; it fails those above .5."""
+
+    failing: float
+    passing: float
+    spread: float
+    is_hostile: bool = False
+    """Whether guards and users complain of good answers alone."""
+
+
+JUDGES = {
+    "good": Scores(0.75, 0.2, 0.15),
+    "poor": Scores(0.3, 0.3, 0.25),
+    "adversarial": Scores(0.25, 0.45, 0.2, is_hostile=True),
+}
 
 
 class Shown(NamedTuple):
-    """What an estimate from a queue shows, over many nights."""
+    """What the labels of a queue show of the rate at which answers pass, over many nights."""
 
-    bias: float
-    spread: float
-    """The root of the mean squared error."""
-    covered: float
-    """The share of 95% intervals that contain the true rate."""
-    labels: float
-    """The mean number of labels."""
-
-
-class Figures(NamedTuple):
-    """Three estimates of the rate at which answers fail."""
-
-    corrected: Shown
-    """AIPW: the mean of the judge's scores, corrected by labels weighted by 1 / chance."""
-    weighted: Shown
-    """Horvitz and Thompson's: the labels alone, weighted by 1 / chance."""
-    plain: Shown
-    """The labels alone, each counted as one."""
+    shown: float
+    """The share of nights whose labels suffice for an estimate."""
+    covered: float | None
+    """The share of its 95% intervals that contain the true rate; None: hardly any are shown."""
+    width: float | None
+    """Their mean width."""
+    bias: float | None
+    plain_bias: float
+    """The same of the labels, each counted as one."""
 
 
 def show_queue(
-    spec: ReviewQueue, seed: int, nights: int, traces: int = 2000, rate: float = 0.12
-) -> Figures:
-    """Measures estimates of the failure rate from queues that prefer what looks bad.
+    spec: ReviewQueue, scores: Scores, rate: float, seed: int, nights: int, traces: int = 2000
+) -> Shown:
+    """Measures what nights' labels show through the queue, its chances and the report's estimate.
 
-    The judge's score is P(fail) with errors. Reasons are what fails, the scores nearest to one
-    half, a guard that fires on a tenth, and a few complaints about answers that fail.
-
-    AIPW with Poisson's variance (Robins, Rotnitzky and Zhao, 1994; Zrnic and Candes, "Active
-    statistical inference", 2024): mean(s) + sum (y - s) / p / N, and its variance
-    sum (y - s)^2 (1 - p) / p^2 / N^2, to which the night's own sampling is not added.
+    Args:
+        spec: how the queue is drawn.
+        scores: the judge.
+        rate: of answers that fail.
+        seed: of the draws.
+        nights: how many.
+        traces: of each.
     """
-    rng = np.random.default_rng(seed)
-    errors: list[tuple[float, ...]] = []
+    rng, plain = np.random.default_rng(seed), list[float]()
+    shown = list[tuple[float, ...]]()
     for night in range(nights):
         fails = rng.random(traces) < rate
-        score = np.clip(rng.normal(np.where(fails, 0.65, 0.25), 0.25), 0.01, 0.99)
+        mean = np.where(fails, scores.failing, scores.passing)
+        score = np.clip(rng.normal(mean, scores.spread), 0.01, 0.99)
         ids = [f"{seed}-{night}-{i}" for i in range(traces)]
-        drawn = draw_traces(ids, list_signals(ids, fails, score, rng), spec)
-        at = np.array([int(one.trace_id.rpartition("-")[2]) for one in drawn])
-        chance = np.array([one.probability for one in drawn])
-        y = fails[at].astype(float)
-        residual = y - score[at]
-        truth = float(fails.mean())
-        corrected = float(score.mean() + (residual / chance).sum() / traces)
-        weighted = float((y / chance).sum() / traces)
-        variances = [
-            float((part**2 * (1 - chance) / chance**2).sum()) / traces**2 for part in (residual, y)
-        ]
-        half = [1.96 * math.sqrt(variance) for variance in variances]
-        plain = float(y.mean())
-        errors.append((
-            corrected - truth, abs(corrected - truth) <= half[0],
-            weighted - truth, abs(weighted - truth) <= half[1],
-            plain - truth, abs(plain - truth) <= 1.96 * math.sqrt(plain * (1 - plain) / len(at)),
-            len(at),
-        ))  # fmt: skip
-    figures = np.array(errors, dtype=float)
-    return Figures(*(summarise(figures[:, [i, i + 1, 6]]) for i in (0, 2, 4)))
+        signals = list_signals(ids, fails, score, rng, is_hostile=scores.is_hostile)
+        drawn = draw_traces(ids, signals, spec)
+        labels = JudgeLabels((count_labels(drawn, ~fails, score <= 0.5, NIGHT),))
+        plain.append(labels.counted.passes.n / labels.counted.n - 1 + rate)
+        tonight = Proportion(int((score <= 0.5).sum()), traces)
+        estimate, _ = labels.estimate(tonight, NIGHT)
+        if estimate:
+            covered = estimate.low <= 1 - rate <= estimate.high
+            shown.append((covered, estimate.high - estimate.low, estimate.value - 1 + rate))
+    share, plain_bias = len(shown) / nights, float(np.mean(plain))
+    if share < CERTAIN:
+        return Shown(share, None, None, None, plain_bias)
+    covered, width, bias = (round(float(figure), 4) for figure in np.mean(shown, axis=0))
+    return Shown(share, covered, width, bias, plain_bias)
 
 
 def list_signals(
     ids: list[str],
-    fails: np.ndarray[tuple[int], np.dtype[np.bool_]],
-    score: np.ndarray[tuple[int], np.dtype[np.float64]],
+    fails: NDArray[np.bool_],
+    score: NDArray[np.float64],
     rng: np.random.Generator,
+    *,
+    is_hostile: bool,
 ) -> list[Signal]:
-    """Lists the reasons of a night."""
+    """Lists the reasons of a night: verdicts, scores near one half, a guard, a few complaints."""
     nearest = np.argsort(abs(score - 0.5))[: len(ids) // 10]
-    complained = np.flatnonzero(fails & (rng.random(len(ids)) < 0.03))
+    fired = (rng.random(len(ids)) < 0.1) & ~(fails & is_hostile)
+    complained = (fails ^ is_hostile) & (rng.random(len(ids)) < 0.03)
     return [
         *(Signal(ids[i], "failed", "judge") for i in np.flatnonzero(score > 0.5)),
         *(Signal(ids[i], "uncertain", "judge") for i in nearest),
-        *(Signal(ids[i], "guard", "pii") for i in np.flatnonzero(rng.random(len(ids)) < 0.1)),
-        *(Signal(ids[i], "complaint") for i in complained),
+        *(Signal(ids[i], "guard", "pii") for i in np.flatnonzero(fired)),
+        *(Signal(ids[i], "complaint") for i in np.flatnonzero(complained)),
     ]
-
-
-def summarise(figures: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Shown:
-    """Summarises errors, whether intervals cover, and numbers of labels."""
-    bias, covered, labels = (float(one) for one in figures.mean(axis=0))
-    return Shown(bias, float(np.sqrt((figures[:, 0] ** 2).mean())), covered, labels)

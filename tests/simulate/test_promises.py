@@ -62,14 +62,15 @@ def test_labels_of_a_queue_show_the_judge_and_the_rate() -> None:
     assert shown.rate_width <= 0.085
 
 
-def test_labels_of_a_queue_with_every_reason_show_the_true_rate() -> None:
-    """Weighted by their chance they are unbiased and their intervals cover; plain ones are not."""
-    shown = queues.show_queue(ReviewQueue(size=200), seed=3, nights=100)
-    for figures in (shown.corrected, shown.weighted):
-        assert abs(figures.bias) <= 3 * figures.spread / 10
-        assert figures.covered >= 0.9
-    assert shown.plain.bias >= 0.05
-    assert shown.plain.covered <= 0.2
+@pytest.mark.parametrize("judge", queues.JUDGES)
+def test_labels_of_a_queue_with_every_reason_show_the_true_rate(judge: str) -> None:
+    """However good the judge, a queue with a small floor is unbiased and its intervals cover."""
+    spec = ReviewQueue(size=200, floor=0.2)
+    shown = queues.show_queue(spec, queues.JUDGES[judge], 0.1, seed=3, nights=60, traces=1000)
+    assert shown.shown >= 0.9
+    assert shown.bias == pytest.approx(0, abs=0.03)
+    assert (shown.covered or 0) >= 0.88
+    assert (abs(shown.plain_bias) >= 0.03) is (judge != "poor")
 
 
 def test_weak_judges_are_rarely_aligned_and_good_ones_are() -> None:

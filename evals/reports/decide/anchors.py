@@ -253,26 +253,39 @@ def count_labels(key: Identity, own: Sequence[Anchor], every: Sequence[Anchor]) 
     drawn = [one for one in every if one.identity == key and one.weight and one.verdict]
     if not drawn or any(one.probability is None for one in own):
         return row
-    weights, squares = dict.fromkeys(cells, 0.0), {"pass": 0.0, "fail": 0.0}
-    for one in own:
-        weight = 1 / (one.probability or 1.0)
-        weights[one.label, one.verdict] += weight
-        squares[one.verdict or ""] += weight**2
-    of = (weights.get(cell, 0.0) for cell in (
-        ("pass", "pass"), ("pass", "fail"), ("fail", "pass"), ("fail", "fail")
-    ))  # fmt: skip
-    sums = list(of)
     passed = math.fsum(one.weight or 0.0 for one in drawn if one.verdict == "pass")
+    sums = weigh_labels(own)
     return row._replace(
-        **dict(zip(("sampled_tp", "sampled_fn", "sampled_fp", "sampled_tn"), sums, strict=True)),
-        **dict(zip(("locked_tp", "locked_fn", "locked_fp", "locked_tn"), sums, strict=True)),
-        sampled_pass_squares=squares["pass"],
-        sampled_fail_squares=squares["fail"],
-        locked_pass_squares=squares["pass"],
-        locked_fail_squares=squares["fail"],
+        **{
+            f"{part}_{name}": value
+            for part in ("sampled", "locked")
+            for name, value in sums.items()
+        },
         locked_passes=tp + fn,
         locked_failures=fp + tn,
         judged=len(drawn),
         judged_weight=math.fsum(one.weight or 0.0 for one in drawn),
         judged_weight_passed=passed,
     )
+
+
+CELLS = {
+    ("pass", "pass"): "tp", ("pass", "fail"): "fn", ("fail", "pass"): "fp", ("fail", "fail"): "tn"
+}  # fmt: skip
+"""By label and verdict; pass is positive."""
+OF_VERDICTS = (
+    "pass_squares", "fail_squares", "fp_squares", "tn_squares", "pass_labels", "fail_labels"
+)  # fmt: skip
+
+
+def weigh_labels(own: Sequence[Anchor]) -> dict[str, float]:
+    """Sums the weights of labelled anchors, as the mart `fct_agreement` does of labels."""
+    sums = dict.fromkeys((*CELLS.values(), *OF_VERDICTS), 0.0)
+    for one in own:
+        cell, weight = CELLS[one.label or "", one.verdict or ""], 1 / (one.probability or 1.0)
+        sums[cell] += weight
+        sums[f"{one.verdict}_squares"] += weight**2
+        sums[f"{one.verdict}_labels"] += 1
+        if one.label == "fail":
+            sums[f"{cell}_squares"] += weight**2
+    return sums

@@ -132,8 +132,19 @@ class JudgeLabels:
         if suffices(window):
             moved = transport_estimate(window, rate)
             return moved, "post-stratified-window" if moved else "none"
-        value = rogan_gladen(rate, self.counted)
+        value = self.transport(rate)
         return value, "rogan-gladen" if value else "none"
+
+    def transport(self, rate: Proportion) -> Estimate | None:
+        """Estimates a rate from TPR and TNR alone, of whichever nights.
+
+        Labels that a queue sampled are weighted, or there is no estimate: of labels that prefer
+        what a judge failed, TPR is too low, and the estimate too high.
+        """
+        if not self.is_sampled:
+            return rogan_gladen(rate, self.counted)
+        strata = build_strata(self.rows)
+        return transport_estimate(strata, rate) if suffices(strata) else None
 
 
 def pool_labels(rows: Iterable[Labelled]) -> dict[Identity, JudgeLabels]:
@@ -187,8 +198,26 @@ def build_strata(rows: Iterable[Labelled]) -> Strata:
     rows = list(rows)
     return Strata(
         sum_judged(rows),
-        sum_strata(Stratum(r.sampled_tp, r.sampled_fp, r.sampled_pass_squares) for r in rows),
-        sum_strata(Stratum(r.sampled_fn, r.sampled_tn, r.sampled_fail_squares) for r in rows),
+        sum_strata(
+            Stratum(
+                r.sampled_tp,
+                r.sampled_fp,
+                r.sampled_pass_squares,
+                r.sampled_fp_squares,
+                r.sampled_pass_labels,
+            )
+            for r in rows
+        ),
+        sum_strata(
+            Stratum(
+                r.sampled_fn,
+                r.sampled_tn,
+                r.sampled_fail_squares,
+                r.sampled_tn_squares,
+                r.sampled_fail_labels,
+            )
+            for r in rows
+        ),
     )
 
 
@@ -196,8 +225,26 @@ def build_locked_strata(rows: Sequence[Labelled]) -> Strata:
     """Returns the same of the test split."""
     return Strata(
         sum_judged(rows),
-        sum_strata(Stratum(r.locked_tp, r.locked_fp, r.locked_pass_squares) for r in rows),
-        sum_strata(Stratum(r.locked_fn, r.locked_tn, r.locked_fail_squares) for r in rows),
+        sum_strata(
+            Stratum(
+                r.locked_tp,
+                r.locked_fp,
+                r.locked_pass_squares,
+                r.locked_fp_squares,
+                r.locked_pass_labels,
+            )
+            for r in rows
+        ),
+        sum_strata(
+            Stratum(
+                r.locked_fn,
+                r.locked_tn,
+                r.locked_fail_squares,
+                r.locked_tn_squares,
+                r.locked_fail_labels,
+            )
+            for r in rows
+        ),
     )
 
 

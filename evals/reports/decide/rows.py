@@ -94,6 +94,12 @@ class Labelled(NamedTuple):
     sampled_pass_squares: float = 0.0
     """The squared weights of those that the evaluator passed."""
     sampled_fail_squares: float = 0.0
+    sampled_fp_squares: float = 0.0
+    """Of these squares, those of answers that people failed; 0 in a row of an older Andon."""
+    sampled_tn_squares: float = 0.0
+    sampled_pass_labels: int = 0
+    """How many labels they are; 0 in a row of an older Andon."""
+    sampled_fail_labels: int = 0
     locked_tp: float = 0.0
     """Of the sampled labels, those of the test split."""
     locked_fn: float = 0.0
@@ -101,6 +107,10 @@ class Labelled(NamedTuple):
     locked_tn: float = 0.0
     locked_pass_squares: float = 0.0
     locked_fail_squares: float = 0.0
+    locked_fp_squares: float = 0.0
+    locked_tn_squares: float = 0.0
+    locked_pass_labels: int = 0
+    locked_fail_labels: int = 0
     locked_passes: int = 0
     """Of these labels, how many pass an answer."""
     locked_failures: int = 0

@@ -130,6 +130,16 @@ def test_labels_of_an_earlier_night_estimate_this_one() -> None:
     assert rows[5]["estimate"] == 0.808
 
 
+def test_labels_of_a_queue_that_are_too_few_estimate_no_rate() -> None:
+    """Counted as one each they would: a queue prefers failures, and its TPR is too low."""
+    few = SAMPLED | {"sampled_fail_squares": 5000.0}
+    row = make_agreement(20, 10, 1, 10, date=TONIGHT, **few)
+    body = build_valid(replace(BASE, rates=[make_rate(800, 200, **JUDGE)], agreement=[row]))
+    assert body["agreement"][0]["sampled"]
+    shown = find_result(body)
+    assert (shown["estimate"], shown["estimator"]) == (None, "none")
+
+
 def test_a_row_of_an_older_andon_counts_whole() -> None:
     """Its labels have no split and no chance: each counts as one, all of them in the look."""
     (agreed,) = build_judged()["agreement"]

@@ -148,6 +148,8 @@ def test_labels_with_a_chance_count_by_it() -> None:
     (labelled,) = label_anchors(read_rows(Anchor, rows))
     assert (labelled.date or FIRST) < FIRST + timedelta(days=BASE)
     assert (labelled.sampled_tp, labelled.sampled_tn, labelled.locked_passes) == (40, 40, 20)
+    assert (labelled.sampled_tn_squares, labelled.locked_fp_squares) == (80, 0)
+    assert (labelled.sampled_pass_labels, labelled.locked_fail_labels) == (20, 20)
     assert labelled.judged_weight_passed / labelled.judged_weight == pytest.approx(0.72)
     assert JudgeLabels((labelled,)).is_sampled
 

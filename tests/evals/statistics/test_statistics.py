@@ -316,6 +316,24 @@ def test_weights_undo_an_unequal_chance() -> None:
     assert stratum.size == pytest.approx(50**2 / 170)
 
 
+def test_labels_of_several_weights_show_less_than_their_effective_number() -> None:
+    """Where few labels of a large weight are the failed ones, an interval is wider than Kish's."""
+    light, heavy = Stratum(45, 5, 170, 5, labels=20), Stratum(40, 32, 296, 256, labels=44)
+    assert (light.size, light.information) == pytest.approx((14.705882, 12.104073))
+    assert (heavy.size, heavy.information) == pytest.approx((17.513514, 13.022379))
+    assert (light.variance, heavy.variance) == pytest.approx((0.01248435, 0.01904065))
+    assert heavy.interval() == pytest.approx((0.305402, 0.780398), abs=1e-6)
+    both = post_stratify(Strata(Proportion(800, 1000), passed=heavy, failed=light))
+    assert both == pytest.approx((0.624444, 0.403530, 0.845359), abs=1e-6)
+
+
+def test_labels_of_one_weight_show_as_much_as_they_are() -> None:
+    """Whatever the weight; so do labels of a row that did not count them."""
+    for stratum in (Stratum(60, 20, 320, 80, labels=20), Stratum(60, 20, 320)):
+        assert stratum.information == stratum.size == 20
+        assert stratum.smooth_rate == pytest.approx(16 / 22)
+
+
 def test_kappa_vector() -> None:
     """Kappa and its error are the published ones, and statsmodels'."""
     result = Agreement(40, 9, 6, 45).kappa
