@@ -121,6 +121,11 @@ def identify(model: Model) -> str:
     return digest(list(model))
 
 
+def locate_classifier(root: Path, name: str) -> Path:
+    """Returns the path of a classifier's file in a catalog."""
+    return root / "classifiers" / f"{name}.yaml"
+
+
 def locate_shipped(root: Path, model_id: str) -> Path:
     """Returns the path of a promoted model beside the catalog's classifiers."""
     return root / "classifiers" / f"{model_id}.skops"

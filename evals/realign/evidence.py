@@ -12,8 +12,10 @@ from evals.reports.json_form import absent_if
 from evals.statistics import Agreement
 from evals.statistics.judges_compared import (
     Compared,
+    Decided,
     JudgeDifference,
     compare_judges,
+    decide,
     measure_balanced,
 )
 
@@ -100,6 +102,8 @@ class Evidence:
     """Calls without which it cannot be measured."""
     usd_needed: float | None = None
     """What they would cost."""
+    ms_per_answer: float | None = absent_if(None)
+    """What a classifier takes for an answer on this machine; null: a model elsewhere is asked."""
 
 
 class Pair(NamedTuple):
@@ -173,11 +177,9 @@ def build_figures(answers: Sequence[tuple[bool, bool]]) -> Figures | None:
     return Figures(table.n, rates[0], rates[1], Rate(*(round(x, 6) for x in balanced)))
 
 
-def judge_result(difference: Difference) -> Result:
-    """Whether a difference is one: its interval excludes 0."""
-    if difference.low > 0:
-        return "better"
-    return "worse" if difference.high < 0 else "undecided"
+def judge_result(difference: Difference) -> Decided:
+    """What a difference shows of the candidate."""
+    return decide(difference.low, difference.high)
 
 
 def format_difference(difference: Difference) -> str:

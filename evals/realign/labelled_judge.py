@@ -5,13 +5,14 @@ Asks only what it is allowed to, and stores every answer as those of a night are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from evals.evaluators.gold import GoldAndLabels
 from evals.realign.labelled_answers import LabelledAnswer, collect_answers, select_split
-from evals.realign.verdicts import JudgeTrial
+from evals.realign.verdicts import JudgeTrial, Trial
 from evals.records import Outcome, digest
 from evals.runs.runner import ScoringRun
 from evals.specs import Catalog, Judge
@@ -33,6 +34,8 @@ class LabelledJudge:
     run: ScoringRun | None = None
     """Asks for answers; None: only answers that are stored are used."""
     calls_left: int = 0
+    clock: Callable[[], float] = time.perf_counter
+    """By which a classifier is timed."""
     answers: list[LabelledAnswer] = field(default_factory=list[LabelledAnswer])
 
     def __post_init__(self) -> None:
@@ -52,7 +55,7 @@ class LabelledJudge:
         """A digest of the judge's declaration."""
         return digest_judge(self.judge)
 
-    def ask(self, trial: JudgeTrial, answers: Sequence[LabelledAnswer]) -> tuple[int, float]:
+    def ask(self, trial: Trial, answers: Sequence[LabelledAnswer]) -> tuple[int, float]:
         """Asks for missing answers, if all of them are allowed; returns calls and dollars."""
         needed = trial.count_calls(answers)
         if not needed or self.run is None or needed > self.calls_left or not trial.can_ask():

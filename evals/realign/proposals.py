@@ -5,6 +5,7 @@ Promotes none. What each is made of is `composition`'s; what a look shows is `ev
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from evals.evaluators.gold import GoldAndLabels
 from evals.labels.alignment import propose_threshold
 from evals.realign import optimizer
+from evals.realign.classifier_candidates import ClassifierTrial, list_classifiers
 from evals.realign.composition import Draft, compose_drafts
 from evals.realign.evidence import (
     Evidence,
@@ -29,7 +31,7 @@ from evals.realign.labelled_answers import (
     hash_labels,
 )
 from evals.realign.labelled_judge import LEAST_DEV, LabelledJudge
-from evals.realign.verdicts import JudgeTrial, add_estimates
+from evals.realign.verdicts import Trial
 from evals.records import Outcome, digest
 from evals.reports import json_form
 from evals.reports.decide.judge_labels import LOOKS
@@ -112,8 +114,9 @@ def propose(work: LabelledJudge) -> Proposal:
         return Proposal(name, (), short)
     now = work.find_judged()
     measured = [measure_draft(work, draft, now) for draft in list_drafts(work, now)]
+    measured += map(functools.partial(measure_classifier, work, now), list_classifiers(work))
     ranked = sorted(measured, key=lambda one: -rank(one.evidence))  # of equals the simpler
-    if ranked and is_look_due(work, ranked[0].evidence):
+    if ranked and is_look_due(work, ranked[0]):
         ranked[0] = look_at(work, ranked[0])
     for one in ranked:
         write_candidate(work.lake, one.stored)
@@ -133,38 +136,6 @@ def list_drafts(work: LabelledJudge, now: Sequence[Outcome | None]) -> Iterator[
         yield from optimizer.list_drafts(work, settings)
 
 
-class PlannedCandidates(NamedTuple):
-    """The calls that the candidates of a judge would take."""
-
-    judge: str
-    candidates: int
-    """Those that would be measured."""
-    calls: int
-    """On dev labels; the best is then asked about the test labels too."""
-    usd: float | None
-    """What they would cost; None: no price is known."""
-    most: int
-    """The most calls that a run may make for them, an optimizer's included."""
-
-
-def plan_candidates(
-    lake: Lake, catalog: Catalog, references: GoldAndLabels, now: datetime
-) -> list[PlannedCandidates]:
-    """Plans the calls of every judge whose candidates may make some; makes none."""
-    planned: list[PlannedCandidates] = []
-    for name, judge in sorted(catalog.judges.items()):
-        most = 0 if judge.compares else allowed(catalog, judge)
-        work = LabelledJudge(lake, catalog, references, judge, now) if most else None
-        if work is None or explain_shortage(work.answers):
-            continue
-        drafts = list(list_drafts(work, work.find_judged()))
-        costs = [work.open_trial(draft.judge).estimate(work.dev) for draft in drafts]
-        total = add_estimates(costs)
-        if total.calls or find_settings(catalog, judge).model:
-            planned.append(PlannedCandidates(name, len(drafts), total.calls, total.usd, most))
-    return planned
-
-
 def choose_threshold(
     judge: Judge, dev: Sequence[LabelledAnswer], verdicts: Sequence[Outcome | None]
 ) -> float | None:
@@ -180,9 +151,9 @@ def choose_threshold(
 
 
 class MeasuredDraft(NamedTuple):
-    """A draft with what was measured of it."""
+    """A draft, or a classifier, with what was measured of it."""
 
-    draft: Draft
+    trial: Trial
     evidence: Evidence
     stored: StoredCandidate
 
@@ -219,7 +190,7 @@ def measure_draft(
         calls_needed=0 if whole else missing.calls,
         usd_needed=None if whole else round_usd(missing.usd),
     )
-    return store_draft(work, draft, evidence)
+    return store_draft(work, trial, draft, evidence)
 
 
 def round_usd(usd: float | None) -> float | None:
@@ -228,7 +199,7 @@ def round_usd(usd: float | None) -> float | None:
 
 
 def explain_dev(
-    measured: Measured | None, calls: int, usd: float | None, work: LabelledJudge, trial: JudgeTrial
+    measured: Measured | None, calls: int, usd: float | None, work: LabelledJudge, trial: Trial
 ) -> str:
     """Explains what dev labels show of a draft, or what it takes to measure it."""
     if measured:
@@ -245,16 +216,54 @@ def explain_dev(
     )
 
 
-def store_draft(work: LabelledJudge, draft: Draft, evidence: Evidence) -> MeasuredDraft:
-    """Returns a draft as it is stored, with the time at which it was first made."""
+def store_draft(
+    work: LabelledJudge, trial: Trial, draft: Draft, evidence: Evidence
+) -> MeasuredDraft:
+    """Returns a draft as it is stored."""
     file = change_file(read_file(work), draft.judge, draft.changed)
     name = f"{draft.kind}-{digest([file, evidence.before], 8)}"
-    known = read_candidate(work.lake, work.judge.judge, name)
+    stored = StoredCandidate(work.judge.judge, name, draft.kind, "", file, draft.traces, {})
+    return keep_known(work, MeasuredDraft(trial, evidence, stored))
+
+
+def measure_classifier(
+    work: LabelledJudge, now: Sequence[Outcome | None], trial: ClassifierTrial
+) -> MeasuredDraft:
+    """Measures a classifier on the dev labels that it never learned from."""
+    pairs = pair_answers(work.dev, trial.read(work.dev), now)
+    least = min(sum(one.answer.passed is side for one in pairs) for side in (True, False))
+    measured = measure_pairs(pairs, ALPHA) if least >= LEAST_DEV else None
+    evidence = Evidence(
+        before=work.before,
+        labels=hash_labels(work.answers),
+        splits=count_splits(trial.select(work.answers)),
+        note=trial.describe(),
+        result="measured on dev" if measured else "not measured",
+        why=explain_dev(measured, 0, None, work, trial)
+        if measured
+        else f"{LEAST_DEV - least} more dev labels of the rarer verdict are needed among the two "
+        "in five answers that it never learns from",
+        dev=measured,
+        usd_per_1000=0.0,
+        usd_per_1000_now=round_usd(work.incumbent.price_per_thousand(work.dev)),
+        ms_per_answer=trial.ms_per_answer,
+    )
+    name = f"classifier-{digest([trial.spec.classifier, trial.model, evidence.before], 8)}"
+    stored = StoredCandidate(
+        work.judge.judge, name, "classifier", "", trial.file, (), {},
+        trial.spec.classifier, trial.model,
+    )  # fmt: skip
+    return keep_known(work, MeasuredDraft(trial, evidence, stored))
+
+
+def keep_known(work: LabelledJudge, one: MeasuredDraft) -> MeasuredDraft:
+    """Returns a candidate with the time at which it was first made, and an earlier look at it."""
+    known = read_candidate(work.lake, work.judge.judge, one.stored.candidate)
     made = known.made if known else work.now.isoformat(timespec="seconds")
-    stored = StoredCandidate(work.judge.judge, name, draft.kind, made, file, draft.traces, {})
+    evidence = one.evidence
     if known:
         evidence = keep_look(json_form.from_json(Evidence, known.evidence), evidence)
-    return seal(draft, evidence, stored)
+    return seal(one._replace(stored=one.stored._replace(made=made)), evidence)
 
 
 def read_file(work: LabelledJudge) -> str:
@@ -278,16 +287,20 @@ def keep_look(before: Evidence, evidence: Evidence) -> Evidence:
     )
 
 
-def seal(draft: Draft, evidence: Evidence, stored: StoredCandidate) -> MeasuredDraft:
-    """Returns a measured draft whose document has its evidence."""
+def seal(one: MeasuredDraft, evidence: Evidence) -> MeasuredDraft:
+    """Returns a candidate whose document has its evidence."""
     row = json_form.to_json(evidence)
     assert isinstance(row, dict)  # noqa: S101  a record
-    return MeasuredDraft(draft, evidence, stored._replace(evidence=row))
+    return one._replace(evidence=evidence, stored=one.stored._replace(evidence=row))
 
 
 def rank(evidence: Evidence) -> float:
-    """Returns the balanced accuracy on dev by which candidates are ranked."""
-    return evidence.dev.candidate.balanced.value if evidence.dev else -1.0
+    """Returns the gain on dev by which candidates are ranked; -2 of one that was not measured.
+
+    A gain compares candidates that were measured on different answers: each has its own incumbent's
+    figures.
+    """
+    return evidence.dev.difference.value if evidence.dev else -2.0
 
 
 def find_level(answers: Iterable[LabelledAnswer]) -> int:
@@ -296,11 +309,12 @@ def find_level(answers: Iterable[LabelledAnswer]) -> int:
     return max((at for at in LOOKS if at <= min(test.values())), default=0)
 
 
-def is_look_due(work: LabelledJudge, evidence: Evidence) -> bool:
+def is_look_due(work: LabelledJudge, one: MeasuredDraft) -> bool:
     """Whether a candidate is looked at on test: better on dev, and the number of labels is due."""
+    evidence = one.evidence
     if evidence.dev is None or evidence.dev.difference.value <= 0 or evidence.test is not None:
         return False
-    level = find_level(work.answers)
+    level = find_level(one.trial.select(work.answers))
     looks = read_candidate_looks(work.lake, work.judge.judge)
     return level > max((one.at for one in looks if one.before == work.before), default=0)
 
@@ -311,25 +325,22 @@ def look_at(work: LabelledJudge, one: MeasuredDraft) -> MeasuredDraft:
     Its interval is at .05 divided by the number of looks so far: the best of many candidates would
     seem better by chance.
     """
-    trial, looks = (
-        work.open_trial(one.draft.judge),
-        read_candidate_looks(work.lake, work.judge.judge),
-    )
-    calls, usd = work.ask(trial, work.test)
+    trial, looks = one.trial, read_candidate_looks(work.lake, work.judge.judge)
+    answers = trial.select(work.test)
+    calls, usd = work.ask(trial, answers)
     number = len(looks) + 1
     alpha = ALPHA / number
-    verdicts = trial.read(work.test)
-    pairs = pair_answers(work.test, verdicts, work.incumbent.read(work.test))
+    pairs = pair_answers(answers, trial.read(answers), work.incumbent.read(answers))
     measured = measure_pairs(pairs, alpha)
-    if measured is None or len(pairs) < (1 - ABSENT) * len(work.test):
-        needed = trial.estimate(work.test)
+    if measured is None or len(pairs) < (1 - ABSENT) * len(answers):
+        needed = trial.estimate(answers)
         why = f"better on dev; {needed.calls:,} more calls would show it on the test labels"
         kept = replace(one.evidence, why=why, calls_needed=needed.calls, usd_needed=needed.usd)
-        return seal(one.draft, kept, one.stored)
+        return seal(one, kept)
     found, name = measured.difference, work.judge.judge
     figures = (found.value, found.low, found.high)
     seen = work.now.date().isoformat()
-    level = find_level(work.answers)
+    level = find_level(trial.select(work.answers))
     add_candidate_look(
         work.lake,
         CandidateLook(name, one.stored.candidate, work.before, level, seen, alpha, *figures),
@@ -339,7 +350,7 @@ def look_at(work: LabelledJudge, one: MeasuredDraft) -> MeasuredDraft:
         why=explain_look(name, one.stored.candidate, measured),
         calls=one.evidence.calls + calls, usd=round(one.evidence.usd + usd, 6),
     )  # fmt: skip
-    return seal(one.draft, evidence, one.stored)
+    return seal(one, evidence)
 
 
 def explain_look(judge: str, candidate: str, measured: Measured) -> str:

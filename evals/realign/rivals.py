@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from evals.labels.alignment import choose_split
+from evals.realign.classifier_candidates import list_classifiers
 from evals.realign.evidence import (
     Measured,
     build_difference,
@@ -18,6 +19,7 @@ from evals.realign.evidence import (
     judge_result,
 )
 from evals.realign.labelled_judge import LabelledJudge
+from evals.realign.verdicts import Trial
 from evals.records import JsonLike
 from evals.reports import json_form
 from evals.specs import Judge
@@ -103,8 +105,9 @@ def list_disagreements(work: LabelledJudge, stored: StoredCandidate) -> list[Dis
 
     Those of the test split stay unread: whoever reads them would fit the judge to them.
     """
-    judge = Judge.model_validate(load_strictly(stored.file))
-    trial = work.open_trial(judge)
+    trial = open_stored(work, stored)
+    if trial is None:
+        return []
     verdicts = zip(work.dev, trial.read(work.dev), work.incumbent.read(work.dev), strict=True)
     found = [
         Disagreement(
@@ -115,6 +118,16 @@ def list_disagreements(work: LabelledJudge, stored: StoredCandidate) -> list[Dis
         if one and now and one.passed is not now.passed
     ]  # fmt: skip
     return found[:SHOWN]
+
+
+def open_stored(work: LabelledJudge, stored: StoredCandidate) -> Trial | None:
+    """Opens a trial of a stored candidate; None of a classifier that was trained again since."""
+    if not stored.classifier:
+        return work.open_trial(Judge.model_validate(load_strictly(stored.file)))
+    own = (stored.classifier, stored.model)
+    return next(
+        (one for one in list_classifiers(work) if (one.spec.classifier, one.model) == own), None
+    )
 
 
 def name_verdict(passed: bool) -> str:

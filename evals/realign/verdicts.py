@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Protocol
 
 from evals.calls.cost_estimate import Estimate, estimate_cost
 from evals.calls.requests import CallsResult
@@ -25,6 +26,34 @@ from evals.worklist.night_contents import ContentFile, hash_content
 from evals.worklist.worklist import WantedAnswer, Worklist, list_unpaid
 
 
+class Trial(Protocol):
+    """A judge, or what may decide in its place, on some labelled answers."""
+
+    def select(self, answers: Sequence[LabelledAnswer]) -> list[LabelledAnswer]:
+        """Selects the answers that it can be measured on."""
+        ...
+
+    def read(self, answers: Sequence[LabelledAnswer]) -> list[Outcome | None]:
+        """Returns what it decided; None without a verdict."""
+        ...
+
+    def count_calls(self, answers: Sequence[LabelledAnswer]) -> int:
+        """Counts the answers that would have to be asked for."""
+        ...
+
+    def estimate(self, answers: Sequence[LabelledAnswer], *, paid_too: bool = False) -> Estimate:
+        """Estimates what they would cost; with `paid_too` as if nothing was paid."""
+        ...
+
+    def can_ask(self) -> bool:
+        """Whether its model is available here."""
+        ...
+
+    def ask(self, run: ScoringRun, answers: Sequence[LabelledAnswer]) -> CallsResult:
+        """Asks for the answers that are missing."""
+        ...
+
+
 @dataclass
 class JudgeTrial:
     """A judge on some labelled answers."""
@@ -40,6 +69,10 @@ class JudgeTrial:
 
     def __post_init__(self) -> None:
         self.uses = {one.app: one for one in find_uses(self.lake, self.catalog, self.judge)}
+
+    def select(self, answers: Sequence[LabelledAnswer]) -> list[LabelledAnswer]:
+        """Selects the answers that it can be measured on: all."""
+        return list(answers)
 
     def build_keys(self, answers: Sequence[LabelledAnswer]) -> list[tuple[str, str, bytes] | None]:
         """Returns application, key and content of each answer; None of one it does not cover."""

@@ -34,7 +34,7 @@ from evals.statistics.mixes import (
     mantel_haenszel,
     regress_rates,
 )
-from evals.statistics.paired import PairedMean, average_differences, measure_difference
+from evals.statistics.paired import PairedMean, measure_difference
 from evals.statistics.proportions import Proportion, Weights, pool_proportions, weigh_proportion
 from evals.statistics.strata import (
     Sides,
@@ -63,7 +63,6 @@ __all__ = [
     "Strata",
     "Stratum",
     "Weights",
-    "average_differences",
     "benjamini_hochberg",
     "choose_edges",
     "compare_counts",

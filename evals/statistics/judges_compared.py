@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from evals.statistics.comparisons import mcnemar
 from evals.statistics.corrections import Estimate
 from evals.statistics.intervals import ALPHA, t_quantile
 from evals.statistics.paired import PairedMean, measure_difference
+
+Decided = Literal["better", "worse", "undecided"]
 
 
 class Compared(NamedTuple):
@@ -39,11 +41,16 @@ class JudgeDifference(NamedTuple):
     """McNemar's exact p of these two numbers, whatever the class."""
 
     @property
-    def result(self) -> str:
-        """Whether the interval excludes 0: `better`, `worse` or `undecided`."""
-        if self.low > 0:
-            return "better"
-        return "worse" if self.high < 0 else "undecided"
+    def result(self) -> Decided:
+        """What it shows of the first judge."""
+        return decide(self.low, self.high)
+
+
+def decide(low: float, high: float) -> Decided:
+    """Decides whether a difference is one: a gain is claimed only where the interval excludes 0."""
+    if low > 0:
+        return "better"
+    return "worse" if high < 0 else "undecided"
 
 
 def compare_judges(answers: Sequence[Compared], alpha: float = ALPHA) -> JudgeDifference | None:

@@ -11,9 +11,6 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
-from evals.statistics.corrections import Estimate
-from evals.statistics.intervals import t_quantile
-
 
 class PairedMean(NamedTuple):
     """A mean difference with its standard error."""
@@ -35,11 +32,3 @@ def measure_difference(differences: Sequence[float], clusters: Sequence[Hashable
     clustered = sum(value * value for value in residuals.values()) / n**2
     clustered *= groups / max(1, groups - 1)
     return PairedMean(mean, math.sqrt(max(plain, clustered)), groups)
-
-
-def average_differences(first: PairedMean, second: PairedMean) -> Estimate:
-    """Returns the mean of two independent paired differences with its 95% interval."""
-    value = (first.value + second.value) / 2
-    error = math.hypot(first.error, second.error) / 2
-    reach = t_quantile(max(1, min(first.clusters, second.clusters) - 1)) * error
-    return Estimate(value, value - reach, value + reach)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from evals.classifiers import embeddings, fitting
 from evals.classifiers.cards import Baseline, Card, Data, Figures, Learned, Watched
@@ -19,7 +19,12 @@ from evals.classifiers.watching import Observed, describe_reference, observe
 from evals.evaluators.classifiers import identify, read_shipped
 from evals.records import Trace
 from evals.specs import Catalog, Classifier, Teacher
-from evals.statistics import Estimate, average_differences, mcnemar, measure_difference
+from evals.statistics.judges_compared import (
+    Compared,
+    Decided,
+    JudgeDifference,
+    compare_judges,
+)
 from evals.storage.documents.trained_models import (
     StoredModel,
     find_model,
@@ -225,24 +230,15 @@ class Comparison(NamedTuple):
     """Held-out labels that both were measured on."""
     candidate_figures: Figures | None
     incumbent_figures: Figures | None
-    difference: Estimate | None
+    difference: JudgeDifference | None
     """Of their mean of TPR and TNR, with its paired 95% interval; None: not both measured."""
-    only_candidate: int = 0
-    """Answers that the candidate alone judged as people did."""
-    only_incumbent: int = 0
-    p: float | None = None
-    """McNemar's exact p of these two numbers."""
 
     @property
-    def result(self) -> str:
+    def result(self) -> Decided | Literal["first"]:
         """Whether the candidate agrees with people more: `better`, `worse` or `undecided`."""
         if self.incumbent is None:
             return "first"
-        if self.difference is None:
-            return "undecided"
-        if self.difference.low > 0:
-            return "better"
-        return "worse" if self.difference.high < 0 else "undecided"
+        return self.difference.result if self.difference else "undecided"
 
 
 def compare(lake: Lake, catalog: Catalog, spec: Classifier, candidate: Candidate) -> Comparison:
@@ -254,21 +250,17 @@ def compare(lake: Lake, catalog: Catalog, spec: Classifier, candidate: Candidate
         figures = Figures.of(measure(first, held_out)) if held_out else None
         return Comparison(candidate.card.model, spec.model, len(held_out), figures, None, None)
     second = judge_all(catalog, spec, incumbent.model, held_out)
-    right = [
-        (a == one.passed, b == one.passed)
+    answers = [
+        Compared(one.passed, a == one.passed, b == one.passed, one.group)
         for a, b, one in zip(first, second, held_out, strict=True)
     ]
-    gained, lost = right.count((True, False)), right.count((False, True))
     return Comparison(
         candidate.card.model,
         spec.model,
         len(held_out),
         Figures.of(measure(first, held_out)),
         Figures.of(measure(second, held_out)),
-        compare_balanced(right, held_out),
-        gained,
-        lost,
-        mcnemar(lost, gained),
+        compare_judges(answers),
     )
 
 
@@ -284,23 +276,3 @@ def measure(verdicts: Sequence[bool], judged: Sequence[Judged]) -> fitting.Measu
     """Measures verdicts against people's."""
     empty = compute_vector(Material("", ""), ())
     return fitting.measure(verdicts, [Example(empty, one.passed, one.group) for one in judged])
-
-
-def compare_balanced(
-    right: Sequence[tuple[bool, bool]], judged: Sequence[Judged]
-) -> Estimate | None:
-    """Returns the difference of the means of TPR and TNR; None without labels of both verdicts."""
-    sides = [
-        [
-            (float(a) - float(b), one.group)
-            for (a, b), one in zip(right, judged, strict=True)
-            if one.passed is side
-        ]
-        for side in (True, False)
-    ]
-    if not all(sides):
-        return None
-    passes, fails = (
-        measure_difference([d for d, _ in side], [group for _, group in side]) for side in sides
-    )
-    return average_differences(passes, fails)

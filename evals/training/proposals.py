@@ -13,14 +13,14 @@ from typing import NamedTuple
 from evals.classifiers.cards import Card
 from evals.classifiers.embeddings import EmbeddingsError
 from evals.classifiers.fitting import TooFewExamples
-from evals.evaluators.classifiers import locate_card, locate_shipped
+from evals.evaluators.classifiers import locate_card, locate_classifier, locate_shipped
 from evals.records import encode_canonical
 from evals.specs import Catalog, CatalogError, Classifier
-from evals.storage.documents.trained_models import StoredModel, read_model
-from evals.storage.files import replace
+from evals.storage.documents.trained_models import read_model
 from evals.storage.lake import Lake
 from evals.training.candidates import Candidate, Comparison, compare, list_candidates, train
 from evals.training.examples import Collected, NotAligned, collect
+from evals.training.promoted_files import list_uncommitted, object_to, write_files
 
 PROMOTE = "andon classifier promote {} {}"
 
@@ -75,7 +75,7 @@ def describe_proposal(
         "better": f"it agrees with people more than the promoted model: `{command}` promotes it",
         "worse": "it agrees with people less than the promoted model: leave it",
         "undecided": "the held-out labels do not show which agrees with people more: leave it, "
-        f"or `{command}`",
+        f"or `{command} --force`",
     }[comparison.result]
     return Proposal(spec.classifier, spec.model, name, trained, comparison, why)
 
@@ -89,6 +89,42 @@ def count_new(collected: Collected, last: Card | None) -> int:
     return max(1, len(collected.learned) - last.data.passes - last.data.fails)
 
 
+def build_files(lake: Lake, catalog: Catalog, spec: Classifier, model: str) -> dict[Path, bytes]:
+    """Builds what promoting a model writes: the model, its card, and last the classifier's YAML.
+
+    Raises:
+        CatalogError: the home has no such model, or the classifier has no file of its name.
+    """
+    stored = read_model(lake, spec.classifier, model)
+    file = locate_classifier(catalog.root, spec.classifier)
+    if stored is None:
+        raise CatalogError(
+            f"{file}: no model {model} of {spec.classifier} in the home; "
+            f"`andon classifier list` lists them"
+        )
+    if not file.is_file():
+        raise CatalogError(f"{file} does not exist; name the file after its classifier")
+    return {
+        locate_shipped(catalog.root, model): stored.skops,
+        locate_card(catalog.root, model): encode_canonical(stored.card) + b"\n",
+        file: set_model(file.read_text("utf-8"), model).encode(),
+    }
+
+
+def list_objections(
+    lake: Lake, catalog: Catalog, spec: Classifier, candidate: Candidate
+) -> list[str]:
+    """Lists what speaks against promoting a model."""
+    model = candidate.card.model
+    found = [*list_uncommitted(build_files(lake, catalog, spec, model))]
+    if spec.model in (None, model):
+        return found
+    compared = compare(lake, catalog, spec, candidate)
+    if compared.result == "first":
+        return found
+    return [*found, *object_to(compared.result, f"`andon classifier compare {spec.classifier}`")]
+
+
 def promote(lake: Lake, catalog: Catalog, spec: Classifier, model: str) -> list[Path]:
     """Promotes a model in the catalog's folder; returns the files to commit.
 
@@ -97,32 +133,10 @@ def promote(lake: Lake, catalog: Catalog, spec: Classifier, model: str) -> list[
     Raises:
         CatalogError: the home has no such model, or the catalog's folder cannot be written.
     """
-    stored = read_model(lake, spec.classifier, model)
-    file = catalog.root / "classifiers" / f"{spec.classifier}.yaml"
-    if stored is None:
-        raise CatalogError(
-            f"{file}: no model {model} of {spec.classifier} in the home; "
-            f"`andon classifier list` lists them"
-        )
-    if not file.is_file():
-        raise CatalogError(f"{file} does not exist; name the file after its classifier")
-    return write_promoted(catalog.root, file, stored)
-
-
-def write_promoted(root: Path, file: Path, stored: StoredModel) -> list[Path]:
-    """Writes a model beside the catalog's classifiers and its id into the YAML, the id last."""
-    skops, card = locate_shipped(root, stored.model), locate_card(root, stored.model)
-    try:
-        replace(skops, stored.skops)
-        replace(card, encode_canonical(stored.card) + b"\n")
-        text = file.read_text("utf-8")
-        replace(file, set_model(text, stored.model).encode())
-    except OSError as error:
-        raise CatalogError(
-            f"{error.filename or root}: cannot be written ({error.strerror}); promote on a "
-            "machine that may write the catalog"
-        ) from error
-    return [file, skops, card]
+    files = build_files(lake, catalog, spec, model)
+    write_files(files)
+    *rest, file = files
+    return [file, *rest]
 
 
 def set_model(text: str, model: str) -> str:

@@ -147,23 +147,33 @@ def compare_classifier(settings: Settings, name: str, model: str | None, as_json
 @settings_options
 @click.argument("name")
 @click.argument("model", required=False)
+@click.option("--force", is_flag=True, help="Promote it although something speaks against it.")
 @json_option
-def promote_classifier(settings: Settings, name: str, model: str | None, as_json: bool) -> None:
+def promote_classifier(
+    settings: Settings, name: str, model: str | None, force: bool, as_json: bool
+) -> None:
     """Promotes a model: new nights are judged by it. Without MODEL, the last trained one.
 
     Writes the catalog: `model` in the classifier's file, and the model and its card beside it.
-    Commit these files. Nights that are reported keep the model they have.
+    Commit these files. Nights that are reported keep the model they have. Refuses where the file
+    has uncommitted changes, or where the held-out labels do not show that the model is better than
+    the promoted one.
 
     \b
     Examples:
       andon classifier promote complies
       andon classifier promote complies 5452f7d66f7ff789
     """
-    from evals.training.proposals import promote
+    from evals.training.proposals import list_objections, promote
 
     lake, catalog = open_existing(settings), settings.load_catalog()
     spec = find_classifier(catalog, name)
-    chosen = find_candidate(lake, catalog, spec, model).card.model
+    found = find_candidate(lake, catalog, spec, model)
+    chosen = found.card.model
+    objections = [] if force else list_objections(lake, catalog, spec, found)
+    if objections:
+        reasons = "; ".join(objections)
+        fail(USAGE, f"{chosen} is not promoted: {reasons}. --force promotes it all the same")
     files = promote(lake, catalog, spec, chosen)
     if as_json:
         shown = {"classifier": name, "promoted": chosen, "before": spec.model}
@@ -269,10 +279,10 @@ def describe_comparison(compared: Comparison) -> dict[str, object]:
         "n": compared.n,
         "candidate_figures": one,
         "incumbent_figures": other,
-        "difference": [round(x, 4) for x in difference] if difference else None,
-        "only_candidate": compared.only_candidate,
-        "only_incumbent": compared.only_incumbent,
-        "p": compared.p,
+        "difference": [round(x, 4) for x in difference[:3]] if difference else None,
+        "only_candidate": difference.only_first if difference else 0,
+        "only_incumbent": difference.only_second if difference else 0,
+        "p": difference.p if difference else None,
         "result": compared.result,
     }
 
@@ -293,12 +303,11 @@ def print_comparison(compared: Comparison) -> None:
         if name:
             shown = describe_figures(figures) or "not measured"
             terminal.print_line(f"  {name} {shown}")
-    if compared.difference:
-        value, low, high = compared.difference
+    if found := compared.difference:
         terminal.print_line(
-            f"  difference {value:+.3f} ({low:+.3f} to {high:+.3f}); {compared.only_candidate} "
-            f"answers only the first judges as people do, {compared.only_incumbent} only the "
-            f"second (p {compared.p:.3f})"
+            f"  difference {found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f}); "
+            f"{found.only_first} answers only the first judges as people do, {found.only_second} "
+            f"only the second (p {found.p:.3f})"
         )
     terminal.print_line(f"  so it is {RESULTS[compared.result]}")
 

@@ -76,6 +76,8 @@ def realign_judge(settings: Settings, name: str, max_calls: int | None, as_json:
 def list_candidates(settings: Settings, name: str | None, as_json: bool) -> None:
     """Lists the stored candidates for a judge with what was measured of them; or for all judges.
 
+    Classifiers of a dimension that the judge decides are among them.
+
     \b
     Examples:
       andon judge candidates
@@ -156,6 +158,8 @@ def promote_judge(
 ) -> None:
     """Promotes a candidate: writes the judge's file in the catalog, and prints the change.
 
+    Of a classifier the model, and the suites that name it in the judge's place.
+
     Commit it. From then on nights are judged by it; its first report carries the rates of the judge
     before it over on anchors. Refuses where the file has uncommitted changes, where labels or judge
     changed since it was measured, or where the test labels do not show that it is better.
@@ -177,23 +181,27 @@ def promote_judge(
         reasons = "; ".join(promotion.objections)
         fail(USAGE, f"{candidate} is not promoted: {reasons}. --force promotes it all the same")
     if not dry_run:
-        write_promotion(promotion, stored)
+        write_promotion(promotion)
     if as_json:
         row = {"judge": name, "candidate": candidate, "written": not dry_run}
         row |= {"file": str(promotion.file), "objections": list(promotion.objections)}
+        row |= {"files": list(map(str, promotion.files))}
         terminal.print_json({**row, "diff": promotion.diff})
         return
-    for line in promotion.diff.splitlines() or ["the judge's file is the candidate's already"]:
+    for line in promotion.diff.splitlines() or ["the catalog has the candidate already"]:
         terminal.print_line(line)
     for reason in promotion.objections:
         terminal.print_error(f"against it: {reason}")
     done = "would be written" if dry_run else "written; commit it"
-    terminal.print_line(f"{promotion.file}: {done}")
+    for file in promotion.files:
+        terminal.print_line(f"{file}: {done}")
 
 
 def find_judge(catalog: Catalog, name: str) -> Judge:
     """Finds a judge of the catalog; ends the command where there is none."""
     spec = catalog.judges.get(name)
+    if spec is None and name in catalog.classifiers:
+        fail(USAGE, f"{name} is a classifier; `andon classifier list` lists its models")
     if spec is None:
         fail(USAGE, f"no judge {name!r}; {suggest_name(name, catalog.judges)}")
     return spec
@@ -253,9 +261,9 @@ def print_candidate(stored: StoredCandidate) -> None:
 
 def describe_prices(evidence: Evidence) -> str:
     """Describes what judging 1,000 answers costs, and what it costs now."""
-    if not evidence.usd_per_1000:
-        return ""
     now = evidence.usd_per_1000_now
+    if evidence.usd_per_1000 is None or not (evidence.usd_per_1000 or now):
+        return ""
     before = f", ${now:.2f} now" if now is not None else ""
     return f"; ${evidence.usd_per_1000:.2f} for 1,000 answers{before}"
 

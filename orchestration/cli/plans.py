@@ -32,7 +32,7 @@ from orchestration.settings import Settings
 if TYPE_CHECKING:
     from evals.calls.day_budget import BudgetLeft
     from evals.calls.requests import CallsResult
-    from evals.realign.proposals import PlannedCandidates
+    from evals.realign.plans import PlannedCandidates
     from evals.runs.plan import PlannedNight
     from evals.specs import Catalog
 
@@ -86,7 +86,7 @@ def print_plan(
 ) -> None:
     """Prints the calls and the cost of evaluating nights; makes no calls but those of `probe`."""
     from evals.calls import day_budget
-    from evals.realign import proposals
+    from evals.realign import plans
     from evals.reports import renewal
     from evals.runs import plan
     from orchestration.runtime.interrupts import Interrupts
@@ -99,7 +99,7 @@ def print_plan(
     if probe:
         counted, stop = Progress.count_calls, Interrupts.stop
         probed = plan.probe_judges(scope, probe, now, progress=counted, stop=stop)
-    candidates = proposals.plan_candidates(lake, catalog, scope.references, now) if moved else []
+    candidates = plans.plan_candidates(lake, catalog, scope.references, now) if moved else []
     rows, followers = plan.plan_nights(scope, now), renewal.list_followers(lake, catalog)
     apps = sorted({row.app for row in rows if row.calls})
     left = {app: day_budget.read_budget_left(lake, catalog, now.date(), app) for app in apps}

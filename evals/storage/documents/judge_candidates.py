@@ -1,4 +1,4 @@
-"""The candidates for judges, each a judge's file with what was measured of it.
+"""The candidates for judges: a judge's file, or a trained classifier, with what was measured.
 
 What the figures mean is in `evals.realign`. A person promotes one; nothing here is in the catalog.
 """
@@ -26,11 +26,15 @@ class StoredCandidate(NamedTuple):
     made: str
     """When it was first made, in UTC and ISO form."""
     file: str
-    """The judge's YAML file as it would be."""
+    """The judge's YAML file as it would be, or the classifier's."""
     traces: tuple[str, ...]
     """The traces whose texts or critiques are in the file."""
     evidence: dict[str, Json]
     """What was measured: see `evals.realign.evidence`."""
+    classifier: str = ""
+    """The classifier that would decide in the judge's place; empty: the judge changes."""
+    model: str = ""
+    """Its trained model."""
 
 
 def name_candidate(judge: str, candidate: str) -> str:

@@ -18,8 +18,9 @@ from evals.labels.mapped_labels import map_labels
 from evals.realign.asking import open_asking
 from evals.realign.evidence import Evidence
 from evals.realign.labelled_judge import LabelledJudge
+from evals.realign.plans import plan_candidates
 from evals.realign.promotion import prepare, write_promotion
-from evals.realign.proposals import Proposal, plan_candidates, propose, propose_all
+from evals.realign.proposals import Proposal, propose, propose_all
 from evals.records import Label
 from evals.reports import json_form
 from evals.specs import load_catalog
@@ -180,7 +181,7 @@ def test_a_candidate_is_promoted_as_a_change_to_commit(tmp_path: Path, server: S
     promotion = prepare(open_judge(team), best)
     assert promotion.objections == ()
     assert f"+  - Fail: {RUDE}" in promotion.diff
-    write_promotion(promotion, best)
+    write_promotion(promotion)
     load_catalog.cache_clear()
     text = file.read_text()
     assert text.startswith("# our judge\n")
@@ -257,7 +258,7 @@ def test_the_night_after_a_promotion_has_the_bridge(tmp_path: Path, server: Serv
     store_mapped_labels(team.lake, NIGHT, mapped)
     night_state.update_state(team.lake, NIGHT, evaluators={"chat": {"tone": before}})
     best = realign(team).candidates[0]
-    write_promotion(prepare(open_judge(team), best), best)
+    write_promotion(prepare(open_judge(team), best))
     load_catalog.cache_clear()
     team.catalog = load_catalog(team.root / "catalog")
     later = NIGHT + timedelta(days=1)
