@@ -25,16 +25,14 @@ def link_peers(evaluators: Sequence[Evaluator]) -> tuple[Evaluator, ...]:
 
     A peer that is not among them, such as one that the catalog lost, is left out.
     """
-    by_dimension = index_dimensions(evaluators)
-    if not any(map(list_peers, evaluators)):
-        return tuple(evaluators)
+    by_dimension, depths = index_dimensions(evaluators), dict[str, int]()
     linked = [
         link_one(
             one, {name: by_dimension[name] for name in list_peers(one) if name in by_dimension}
         )
         for one in evaluators
     ]
-    return tuple(sorted(linked, key=lambda one: measure_depth(one, by_dimension)))
+    return tuple(sorted(linked, key=lambda one: measure_depth(one, by_dimension, depths)))
 
 
 def link_one(evaluator: Evaluator, peers: Mapping[str, Evaluator]) -> Evaluator:
@@ -73,7 +71,7 @@ def check_peers(evaluator: Evaluator, by_dimension: Mapping[str, Evaluator]) -> 
         if by_dimension[name].subject != evaluator.subject:
             problem = f"{name!r} evaluates each {by_dimension[name].subject}, this does not"
             raise WrongDeclaration((), problem)
-    if measure_depth(evaluator, by_dimension) > len(by_dimension):
+    if evaluator.dimension in find_every_peer(evaluator, by_dimension):
         raise WrongDeclaration((), "it depends on itself")
 
 
@@ -86,14 +84,32 @@ def index_dimensions(evaluators: Iterable[Evaluator]) -> dict[str, Evaluator]:
     }
 
 
+def find_every_peer(evaluator: Evaluator, by_dimension: Mapping[str, Evaluator]) -> set[str]:
+    """Finds the dimensions that an evaluator depends on, by others too."""
+    found: set[str] = set()
+    waiting = [*list_peers(evaluator)]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name in by_dimension:
+            found.add(name)
+            waiting += list_peers(by_dimension[name])
+    return found
+
+
 def measure_depth(
-    evaluator: Evaluator, by_dimension: Mapping[str, Evaluator], level: int = 0
+    evaluator: Evaluator, by_dimension: Mapping[str, Evaluator], depths: dict[str, int]
 ) -> int:
-    """Counts the evaluators that must come before one, in the longest chain of them."""
-    if level > len(by_dimension):
-        return level
-    before = (by_dimension[name] for name in list_peers(evaluator) if name in by_dimension)
-    return max(
-        (1 + measure_depth(one, by_dimension, level + 1) for one in before),
-        default=0,
-    )
+    """Counts the evaluators that must come before one, in the longest chain of them.
+
+    Args:
+        evaluator: the evaluator.
+        by_dimension: those of its application.
+        depths: receives the depth of each dimension on the way, which is measured once.
+    """
+    depth = 0
+    for name in filter(by_dimension.__contains__, list_peers(evaluator)):
+        if name not in depths:
+            depths[name] = 0  # where a circle would not end
+            depths[name] = measure_depth(by_dimension[name], by_dimension, depths)
+        depth = max(depth, 1 + depths[name])
+    return depth

@@ -33,6 +33,16 @@ def declare(name: str, word: str, more: str = "") -> str:
     return f"  - {{dimension: {name}, question: 'Is it?', {check}{more}}}\n"
 
 
+def declare_panel(name: str, *members: str) -> str:
+    """Declares a panel."""
+    params = f"params: {{dimensions: [{', '.join(members)}]}}"
+    return f"  - {{dimension: {name}, question: 'Is it?', check: {{panel: majority, {params}}}}}\n"
+
+
+PANELS = declare_panel("x", "y", "z") + declare_panel("y", "x", "z") + declare_panel("z", "x", "y")
+"""Three panels in a circle: among thirty dimensions there are a billion ways through them."""
+
+
 @dataclass
 class Home:
     """A home with one night, and the catalog that evaluates it."""
@@ -181,6 +191,7 @@ def test_one_judge_answers_one_dimension(home: Home) -> None:
             + declare("b", "apple", ", sample: {rate: 0.1, flagged: {by: a}}"),
             "on itself",
         ),
+        (PANELS + "".join(declare(f"d{n}", "apple") for n in range(30)), "on itself"),
     ],
 )
 def test_what_cannot_be_asked_first_is_refused(home: Home, dimensions: str, message: str) -> None:
