@@ -142,9 +142,8 @@ def build_request(judge: Judge, trace: Trace, gold: Json) -> Request:
 def is_shown_whole(judge: Judge, trace: Trace, gold: Json) -> bool:
     """Whether the request holds the whole subject: a judge must not pass what it does not see."""
     values = [as_text(getattr(trace, name)) for name in judge.reads]
-    return judge.too_long == "cut" or all(
-        len(value) <= judge.max_chars for value in (*values, as_text(gold))
-    )
+    values.append(OtherAnswer.read(gold).text if judge.compares else as_text(gold))
+    return judge.too_long == "cut" or all(len(value) <= judge.max_chars for value in values)
 
 
 def render_question(judge: Judge, material: dict[str, str]) -> str:

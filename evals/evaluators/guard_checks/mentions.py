@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pydantic import Field, field_validator, model_validator
 
 from evals.evaluators.code_checks import Examples, Fields, Params, Result, text_check
+from evals.evaluators.guard_checks.runs_of_words import Run, mark_runs, merge_runs
 from evals.evaluators.guard_checks.words import Word, fold, split_words
 from evals.records import Outcome
 
@@ -153,13 +154,8 @@ def find_mentions(text: str, params: Topics) -> list[Mention]:
 
 def redact_mentions(text: str, params: Topics) -> str:
     """Replaces what a text mentions by a mark."""
-    parts: list[str] = []
-    at = 0
-    for one in sorted(find_mentions(text, params), key=lambda m: (m.start, -m.end)):
-        if one.start >= at:
-            parts += (text[at : one.start], "[redacted:topic]")
-            at = one.end
-    return "".join((*parts, text[at:]))
+    runs = (Run(one.start, one.end, 1) for one in find_mentions(text, params))
+    return mark_runs(text, merge_runs(runs), "topic")
 
 
 @text_check(

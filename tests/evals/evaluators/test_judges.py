@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.evaluators import judges
+from evals.evaluators.compared_answers import OtherAnswer
 from evals.records import Answer, Failure, Outcome, Trace
 from evals.specs import Example, Judge, ModelPin
 
@@ -105,6 +106,14 @@ def test_a_long_text_is_cut_in_the_middle_with_a_mark() -> None:
     assert "\n> [… 900 characters left out …]" in render_user_turn(
         "[… 900 characters left out …]", judge
     )
+
+
+def test_the_other_answer_is_as_long_as_it_is_written() -> None:
+    """A comparison is shown whole where both answers fit, however their characters are stored."""
+    judge = JUDGE.model_copy(update={"compares": True, "too_long": "error", "max_chars": 100})
+    for length, fits in ((100, True), (101, False)):
+        other = OtherAnswer('"' * length, is_own_first=True).store()
+        assert judges.is_shown_whole(judge, TRACE, other) is fits
 
 
 def test_an_example_has_the_form_of_the_question() -> None:

@@ -139,6 +139,12 @@ def test_a_check_lets_the_harmless_pass(
             {"output": "Vote for Apple, not for apple pie."},
             "[redacted:topic] [redacted:topic], not for apple pie.",
         ),
+        (
+            "topics",
+            {"params": {"topics": {"rivals": ["blue parrot", "parrot post"]}}},
+            {"output": "Ask Blue Parrot Post."},
+            "Ask [redacted:topic].",
+        ),
     ],
 )
 def test_what_is_in_one_place_can_be_redacted(
