@@ -6,7 +6,6 @@ A team writes its own with `check` or `text_check`; the shipped ones are in
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import json
 from collections.abc import Callable, Mapping
@@ -270,8 +269,16 @@ def text_check(
     """
 
     def make(function: Callable[[Fields, P], Result]) -> TextCheck[P]:
-        made = TextCheck(name, function, params, behaviour, weak=weak, examples=examples)
-        return dataclasses.replace(made, redact_text=redact, fill=fill)
+        return TextCheck(
+            name,
+            function,
+            params,
+            behaviour,
+            weak=weak,
+            examples=examples,
+            redact_text=redact,
+            fill=fill,
+        )
 
     return make
 

@@ -257,6 +257,9 @@ def params_problem(kind: type[Params], params: Mapping[str, Json]) -> WrongDecla
 
 def own_params(evaluator: Evaluator) -> dict[str, Json]:
     """Returns an evaluator's params without those of a guardrail's policy."""
-    if evaluator.guardrail is None:
-        return evaluator.params
-    return {key: value for key, value in evaluator.params.items() if key not in POLICY_PARAMS}
+    return drop_policy(evaluator.params) if evaluator.guardrail else evaluator.params
+
+
+def drop_policy(params: Mapping[str, Json]) -> dict[str, Json]:
+    """Returns what a guardrail declares for its evaluator, without its policy's params."""
+    return {key: value for key, value in params.items() if key not in POLICY_PARAMS}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from evals.evaluators.gold import GoldAndLabels
-from evals.evaluators.label_verdicts import decide_people, describe_vote, pool_labels
+from evals.evaluators.label_verdicts import PEOPLE, decide_people, describe_vote, pool_labels
 from evals.evaluators.protocol import (
     Configuration,
     Declaration,
@@ -73,6 +73,7 @@ class RecordedVerdicts(EvaluatorByCode):
     def evaluate(self, evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
         """Returns one finding per annotator; people share one."""
         rules = LabelRules.model_validate(evaluator.params)
+        people = [f"{evaluator.dimension}.{kind}" for kind in PEOPLE]
 
         def evaluate_one(trace: Trace) -> list[Finding]:
             by_name = references.recorded_labels(evaluator, trace)
@@ -82,7 +83,6 @@ class RecordedVerdicts(EvaluatorByCode):
             implied = decide_people(rules, ())
             return findings if implied is None else [*findings, Finding(implied, people[0])]
 
-        people = [f"{evaluator.dimension}.{kind}" for kind in ("human", "adjudicated")]
         return evaluate_one
 
 

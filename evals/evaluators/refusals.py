@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
@@ -33,7 +34,7 @@ def load_phrases(kind: str) -> tuple[str, ...]:
     )
 
 
-def normalise_answer(text: str) -> str:
+def normalize_answer(text: str) -> str:
     """Returns an answer as phrases are compared with it: words in lower case, a space before each.
 
     Marks that are no letters, such as vowel signs, are lost from text and phrase alike.
@@ -44,8 +45,14 @@ def normalise_answer(text: str) -> str:
 
 def find_phrase(kind: str, output: str, characters: int) -> str:
     """Finds the first phrase of a kind in the first characters of an answer; empty without one."""
-    beginning = normalise_answer(output[:characters])
+    beginning = normalize_answer(output[:characters])
     return next((phrase.strip() for phrase in load_phrases(kind) if phrase in beginning), "")
+
+
+def find_own_phrase(phrases: Iterable[str], output: str, characters: int) -> str:
+    """Finds the first of a team's own phrases in the first characters of an answer."""
+    beginning = normalize_answer(output[:characters])
+    return next((phrase for phrase in phrases if normalize_answer(phrase) in beginning), "")
 
 
 def find_refusal(output: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from evals.evaluators import registry
 from evals.evaluators.peers import include_peers
@@ -18,6 +18,7 @@ from evals.evaluators.protocol import (
     EvaluatorType,
     Params,
     WrongDeclaration,
+    drop_policy,
     params_problem,
 )
 from evals.records import Json, digest
@@ -63,10 +64,6 @@ class Place(NamedTuple):
         """Returns the error that names file, line and key."""
         return CatalogError(describe(self.file, (*self.at, *problem.key), problem.words))
 
-    def refuse(self, problem: WrongDeclaration) -> NoReturn:
-        """Raises a CatalogError that names file, line and key."""
-        raise self.build_error(problem)
-
 
 def resolve_dimensions(catalog: Catalog, app: App) -> Iterator[Evaluator]:
     """Resolves each dimension's own evaluator, and the verdicts others recorded on it."""
@@ -77,9 +74,8 @@ def resolve_dimensions(catalog: Catalog, app: App) -> Iterator[Evaluator]:
     ]
     for place, evaluator in link_declared(declared):
         if isinstance(evaluator, WrongDeclaration):
-            place.refuse(evaluator)
-        else:
-            yield evaluator
+            raise place.build_error(evaluator)
+        yield evaluator
 
 
 def link_declared(
@@ -163,7 +159,7 @@ def resolve_check(
         check_params(evaluator_type, check.params)
         configured = evaluator_type.configure(declared)
     except WrongDeclaration as problem:
-        place.refuse(problem)
+        raise place.build_error(problem) from problem
     return build_evaluator(declared, dimension, evaluator_type, configured)
 
 
@@ -267,8 +263,7 @@ def resolve_guardrail(catalog: Catalog, app: App, spec: Guardrail) -> Evaluator:
     try:
         return build_guardrail(catalog, app, spec)
     except WrongDeclaration as problem:
-        place.refuse(problem)
-        raise
+        raise place.build_error(problem) from problem
 
 
 def build_guardrail(catalog: Catalog, app: App, spec: Guardrail) -> Evaluator:
@@ -338,7 +333,7 @@ def check_policy(spec: Guardrail, evaluator_type: EvaluatorType) -> None:
         WrongDeclaration: naming the key that is wrong.
     """
     policy = {key: value for key, value in spec.params.items() if key in POLICY_PARAMS}
-    own = {key: value for key, value in spec.params.items() if key not in POLICY_PARAMS}
+    own = drop_policy(spec.params)
     for kind, params in ((PolicyParams, policy), (evaluator_type.params, own)):
         if problem := params_problem(kind, params):
             raise WrongDeclaration(("params", *problem.key), problem.words)

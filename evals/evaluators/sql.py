@@ -36,6 +36,7 @@ class Query(NamedTuple):
     """Real tables, as `schema.table` where the text says so, lower case, sorted."""
     writes: tuple[str, ...]
     """Kinds of statement that are more than a read, such as `DROP`, sorted."""
+    statements: int
 
 
 @functools.cache
@@ -112,12 +113,13 @@ def read_query(sql: str, dialect: str | None = None) -> Query:
     tables: set[str] = set()
     writes: set[str] = set()
     try:
-        for tree in parse_statements(sql, dialect):
+        trees = parse_statements(sql, dialect)
+        for tree in trees:
             tables.update(tables_of(tree))
             writes.update(node.key.upper() for node in tree.find_all(*write_expressions()))
     except RecursionError as error:
         raise UnreadableSql("nested too deep") from error
-    return Query(tuple(sorted(tables)), tuple(sorted(writes)))
+    return Query(tuple(sorted(tables)), tuple(sorted(writes)), len(trees))
 
 
 def tables_of(tree: exp.Expr) -> Iterator[str]:

@@ -104,7 +104,6 @@ class SqlProcess:
             encoding="utf-8",
             env={name: os.environ[name] for name in kept if name in os.environ},
         )
-        atexit.register(self.stop)
         if not self.exchange({"setup": "", "query": "select 1"}, START_S):
             self.stop()
             raise QueryLimit("the process that runs SQL did not start; is `duckdb` installed?")
@@ -122,6 +121,7 @@ class SqlProcess:
 
 
 WORKER = SqlProcess()
+atexit.register(WORKER.stop)
 
 
 def is_same_result(one: QueryRows, other: QueryRows, *, ordered: bool, names: bool) -> bool:

@@ -5,6 +5,8 @@ A guardrail names one with its policy, a suite as an assertion. Detectors are in
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field, field_validator
 
 from evals.evaluators import languages
@@ -18,43 +20,34 @@ from evals.specs import App
 class Kinds(Params):
     """Params of `pii` and `secrets`."""
 
+    known: ClassVar[tuple[str, ...]]
+    """The kinds that the check can detect."""
     kinds: tuple[str, ...] = ()
-
-    @classmethod
-    def known_kinds(cls) -> tuple[str, ...]:
-        """Returns the kinds this check can detect."""
-        raise NotImplementedError
 
     @field_validator("kinds")
     @classmethod
     def check_kinds(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
         """Accepts only kinds that have a detector; none means all."""
-        unknown = [kind for kind in kinds if kind not in cls.known_kinds()]
+        unknown = [kind for kind in kinds if kind not in cls.known]
         if unknown:
-            raise ValueError(f"no kind {unknown[0]!r}; known: {', '.join(cls.known_kinds())}")
-        return kinds or cls.known_kinds()
+            raise ValueError(f"no kind {unknown[0]!r}; known: {', '.join(cls.known)}")
+        return kinds or cls.known
 
     def chosen_kinds(self) -> tuple[str, ...]:
         """Returns the kinds to detect."""
-        return self.kinds or self.known_kinds()
+        return self.kinds or self.known
 
 
 class Pii(Kinds):
     """Params of `pii`."""
 
-    @classmethod
-    def known_kinds(cls) -> tuple[str, ...]:
-        """Returns the kinds of personal data."""
-        return PII_KINDS
+    known = PII_KINDS
 
 
 class Secrets(Kinds):
     """Params of `secrets`."""
 
-    @classmethod
-    def known_kinds(cls) -> tuple[str, ...]:
-        """Returns the kinds of secrets."""
-        return SECRET_KINDS
+    known = SECRET_KINDS
 
 
 class Language(Params):

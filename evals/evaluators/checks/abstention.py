@@ -25,10 +25,9 @@ class Abstention(Params):
 
     def find_in(self, output: str) -> str:
         """Finds the phrase with which an answer abstains; empty where it answers."""
-        if found := refusals.find_abstention(output):
-            return found
-        beginning = refusals.normalise_answer(output[: refusals.APOLOGY_CHARACTERS])
-        return next((p for p in self.more if refusals.normalise_answer(p) in beginning), "")
+        return refusals.find_abstention(output) or refusals.find_own_phrase(
+            self.more, output, refusals.APOLOGY_CHARACTERS
+        )
 
 
 def read_answerable(gold: Json) -> bool | None:

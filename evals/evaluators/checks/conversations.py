@@ -6,6 +6,7 @@ shows was reached is a question for a judge of sessions.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -93,7 +94,8 @@ def no_failed_step(trace: Trace, params: FailedSteps, gold: Json) -> Result:
         return NO_STEPS
     failed = [n for n, step in enumerate(steps) if read_error(step)]
     if params.recovered:
-        failed = [n for n in failed if not is_recovered(steps, n)]
+        ended_well = {name_task(step): n for n, step in enumerate(steps) if not read_error(step)}
+        failed = [n for n in failed if ended_well.get(name_task(steps[n]), -1) < n]
     if not failed:
         return Outcome(passed=True, value=0.0)
     first = steps[failed[0]]
@@ -107,13 +109,9 @@ def no_failed_step(trace: Trace, params: FailedSteps, gold: Json) -> Result:
     )
 
 
-def is_recovered(steps: Sequence[dict[str, Json]], place: int) -> bool:
-    """Whether a later step of the same name and kind ended well."""
-    named = (steps[place].get("kind"), steps[place].get("name"))
-    return any(
-        (step.get("kind"), step.get("name")) == named and not read_error(step)
-        for step in steps[place + 1 :]
-    )
+def name_task(step: dict[str, Json]) -> str:
+    """Names what a step does, by its kind and name; a step tried again has the same."""
+    return json.dumps([step.get("kind"), step.get("name")], sort_keys=True)
 
 
 def name_step(step: dict[str, Json]) -> str:
@@ -142,6 +140,7 @@ class AskedOnce(Params):
     behaviour=1,
     params=AskedOnce,
     evaluates_unanswered=True,
+    weak="it compares the words alone: a question in other words is not found",
     examples=Examples(
         passes={
             "messages": [
@@ -160,10 +159,7 @@ class AskedOnce(Params):
     ),
 )
 def asked_once(trace: Trace, params: AskedOnce, gold: Json) -> Result:
-    """The user asks nothing a second time; value is how many questions come again.
-
-    **Weak**: compares the words alone, so a question in other words is not found.
-    """
+    """The user asks nothing a second time; value is how many questions come again."""
     asked = [text for text in list_questions(trace.messages) if len(text) >= params.min_chars]
     if not asked:
         return NO_MESSAGES
@@ -244,11 +240,9 @@ def handoffs(trace: Trace, params: Handoffs, gold: Json) -> Result:
         if params.allowed and one.to not in params.allowed
     ]
     if not params.back:
-        names = [one.to for one in made]
+        first = {one.to: one.step for one in reversed(made)}
         problems += [
-            f"step {one.step} hands back to {one.to}"
-            for n, one in enumerate(made)
-            if one.to in names[:n]
+            f"step {one.step} hands back to {one.to}" for one in made if one.step > first[one.to]
         ]
     if len(made) > params.most:
         problems.append(f"{len(made)} handoffs, at most {params.most}")

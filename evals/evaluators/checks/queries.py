@@ -142,14 +142,13 @@ class SqlOnlyReads(SqlParams):
 def sql_only_reads(trace: Trace, params: SqlOnlyReads, gold: Json) -> Result:
     """The SQL is one query that writes nothing: no table, no row, no setting, no file."""
     try:
-        trees = sql.parse_statements(params.sql_in(trace.output), params.dialect)
-        writes = sql.read_query(params.sql_in(trace.output), params.dialect).writes
+        query = sql.read_query(params.sql_in(trace.output), params.dialect)
     except UnreadableSql as error:
         return Outcome(False, explanation=f"not readable SQL: {quoted(str(error), 200)}")
-    if writes:
-        return Outcome(False, explanation=f"not a mere read: {', '.join(writes)}")
-    several = len(trees) > 1 and not params.many
-    return Outcome(not several, explanation=f"{len(trees)} statements" if several else "")
+    if query.writes:
+        return Outcome(False, explanation=f"not a mere read: {', '.join(query.writes)}")
+    several = query.statements > 1 and not params.many
+    return Outcome(not several, explanation=f"{query.statements} statements" if several else "")
 
 
 class SqlEquals(SqlParams):
@@ -281,10 +280,8 @@ def run_sql_result(trace: Trace, params: SqlResult, gold: Json) -> Result:
 
 def describe_rows(result: sql_runs.QueryRows) -> str:
     """Describes rows by their number and the first one."""
-    first = (
-        ", ".join("null" if value is None else value for value in result.rows[:1][0])
-        if result.rows
-        else ""
+    first = ", ".join(
+        "null" if value is None else value for row in result.rows[:1] for value in row
     )
     return f"{len(result.rows):,} rows" + (f", first ({quoted(first, 80)})" if first else "")
 
@@ -321,24 +318,19 @@ def read_fixture(root: Path, name: str) -> str:
 
 
 sql_result = SqlResultCheck(
-    **vars(
-        check(
-            "sql_result",
-            kind="reference",
-            needs_gold=True,
-            behaviour=1,
-            params=SqlResult,
-            examples=Examples(
-                params={
-                    "setup": "create table orders (region text, total int);"
-                    " insert into orders values ('north', 10), ('north', 5), ('south', 7)"
-                },
-                gold="select region, sum(total) from orders group by region",
-                passes={
-                    "output": "SELECT region, sum(total) AS sales FROM orders GROUP BY 1 ORDER BY 1"
-                },
-                fails={"output": "SELECT region, max(total) FROM orders GROUP BY region"},
-            ),
-        )(run_sql_result)
-    )
+    "sql_result",
+    run_sql_result,
+    SqlResult,
+    behaviour=1,
+    kind="reference",
+    needs_gold=True,
+    examples=Examples(
+        params={
+            "setup": "create table orders (region text, total int);"
+            " insert into orders values ('north', 10), ('north', 5), ('south', 7)"
+        },
+        gold="select region, sum(total) from orders group by region",
+        passes={"output": "SELECT region, sum(total) AS sales FROM orders GROUP BY 1 ORDER BY 1"},
+        fails={"output": "SELECT region, max(total) FROM orders GROUP BY region"},
+    ),
 )

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from evals.evaluators.checks.tool_calls import find_errors
-from evals.evaluators.code_checks import Examples, Params, Result, check
+from evals.evaluators.code_checks import Examples, Params, Result, check, quoted
 from evals.records import Json, Outcome, Skip, Trace
 
 
@@ -68,7 +68,7 @@ def no_error(trace: Trace, params: NoError, gold: Json) -> Result:
     problems = [UNANSWERED[trace.status]] if trace.status in ("error", "timeout") else []
     problems += find_errors(trace.steps) if params.steps else []
     more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-    return Outcome(not problems, explanation="; ".join(problems[:3]) + more)
+    return Outcome(not problems, explanation=quoted("; ".join(problems[:3]), 800) + more)
 
 
 class Latency(Params):

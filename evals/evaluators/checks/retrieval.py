@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from pydantic import Field
 
@@ -74,7 +74,21 @@ def grade_documents(documents: Sequence[Document], grades: Grades) -> list[float
     return found
 
 
-def judge_ranking(trace: Trace, params: TopPassages, gold: Json, figure: str) -> Result:
+class Figure(Protocol):
+    """A figure of a ranking, 0 to 1."""
+
+    def __call__(self, found: Sequence[float], ideal: Sequence[float], k: int) -> float:
+        """Computes the figure.
+
+        Args:
+            found: the grades of the first k passages, at most.
+            ideal: all grades of gold, the highest first; at least one.
+            k: the passages that count.
+        """
+        ...
+
+
+def judge_ranking(trace: Trace, params: TopPassages, gold: Json, figure: Figure) -> Result:
     """Passes where a figure of the ranking is high enough."""
     grades = read_grades(gold)
     if isinstance(grades, Failure | Skip):
@@ -83,9 +97,8 @@ def judge_ranking(trace: Trace, params: TopPassages, gold: Json, figure: str) ->
     if not documents:
         return Skip("no-documents")
     found = grade_documents(documents, grades)
-    value = round(
-        FIGURES[figure](found[: params.k], sorted(grades.values(), reverse=True), params.k), 4
-    )
+    ideal = sorted(grades.values(), reverse=True)
+    value = round(figure(found[: params.k], ideal, params.k), 4)
     passed = value >= params.at_least
     first = next((n for n, grade in enumerate(found, 1) if grade), None)
     where = f"the first relevant passage is number {first}" if first else "no relevant passage"
@@ -112,7 +125,6 @@ def gain(found: Sequence[float], ideal: Sequence[float], k: int) -> float:
     return discount(found) / discount(ideal[:k])
 
 
-FIGURES = {"recall": recall, "reciprocal_rank": reciprocal_rank, "gain": gain}
 FOUND: list[Json] = [
     {"kind": "retrieval", "name": "search", "documents": [{"id": "doc-3"}, {"id": "doc-7"}]}
 ]
@@ -132,7 +144,7 @@ MISSED: list[Json] = [
 )
 def recall_at_k(trace: Trace, params: TopPassages, gold: Json) -> Result:
     """Enough of the relevant passages are among the first k; value is the share."""
-    return judge_ranking(trace, params, gold, "recall")
+    return judge_ranking(trace, params, gold, recall)
 
 
 @check(
@@ -149,7 +161,7 @@ def mrr(trace: Trace, params: ReciprocalRank, gold: Json) -> Result:
 
     The mean of the values over a night is the mean reciprocal rank.
     """
-    return judge_ranking(trace, params, gold, "reciprocal_rank")
+    return judge_ranking(trace, params, gold, reciprocal_rank)
 
 
 @check(
@@ -168,4 +180,4 @@ def mrr(trace: Trace, params: ReciprocalRank, gold: Json) -> Result:
 )
 def ndcg(trace: Trace, params: Gain, gold: Json) -> Result:
     """The more relevant a passage, the earlier it comes; value is the nDCG at k."""
-    return judge_ranking(trace, params, gold, "gain")
+    return judge_ranking(trace, params, gold, gain)

@@ -211,7 +211,7 @@ def no_needless_calls(trace: Trace, params: Params, gold: Json) -> Result:
     needless: list[str] = []
     for call in calls:
         if needed is not None and call.name not in needed:
-            needless.append(f"{call.name} is not needed")
+            needless.append(f"{quoted(call.name)} is not needed")
         elif call.arguments is not NOT_RECORDED and call.key in seen:
             needless.append(f"again {quoted(call.key, 80)}")
         seen |= {call.key} if not call.error else set()

@@ -126,11 +126,6 @@ class Phrases(Params):
 
     more: tuple[str, ...] = Field(default=(), description="phrases beside those that are built in")
 
-    def find_in(self, output: str, characters: int) -> str:
-        """Finds the first of the further phrases in the first characters of an answer."""
-        beginning = refusals.normalise_answer(output[:characters])
-        return next((p for p in self.more if refusals.normalise_answer(p) in beginning), "")
-
 
 @check(
     "no_refusal",
@@ -147,8 +142,9 @@ def no_refusal(trace: Trace, params: Phrases, gold: Json) -> Result:
 
     Phrases of ten languages are built in; the same show requests that were not met.
     """
-    characters = refusals.REFUSAL_CHARACTERS
-    found = refusals.find_refusal(trace.output) or params.find_in(trace.output, characters)
+    found = refusals.find_refusal(trace.output) or refusals.find_own_phrase(
+        params.more, trace.output, refusals.REFUSAL_CHARACTERS
+    )
     return Outcome(not found, explanation=f"refuses: {quoted(found)}" if found else "")
 
 
@@ -164,8 +160,9 @@ def no_refusal(trace: Trace, params: Phrases, gold: Json) -> Result:
 )
 def no_apology(trace: Trace, params: Phrases, gold: Json) -> Result:
     """The answer does not apologise: no such phrase in its first 600 characters."""
-    characters = refusals.APOLOGY_CHARACTERS
-    found = refusals.find_apology(trace.output) or params.find_in(trace.output, characters)
+    found = refusals.find_apology(trace.output) or refusals.find_own_phrase(
+        params.more, trace.output, refusals.APOLOGY_CHARACTERS
+    )
     return Outcome(not found, explanation=f"apologises: {quoted(found)}" if found else "")
 
 

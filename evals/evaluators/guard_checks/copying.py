@@ -23,6 +23,7 @@ from evals.evaluators.protocol import (
     Params,
     Result,
     WrongDeclaration,
+    drop_policy,
     own_params,
 )
 from evals.records import Json, JsonLike, Outcome, Skip, Trace, digest
@@ -118,7 +119,7 @@ class CopiedCheck(CodeCheck[Copied]):
     def configure(self, declared: Declaration) -> Configuration:
         """Adds the corpus to the version: another text makes another evaluator."""
         configured = super().configure(declared)
-        params = self.params.model_validate({**own_declared(declared)})
+        params = self.params.model_validate(drop_policy(declared.params))
         corpus = {"corpus": params.corpus} if params.corpus else {}
         if params.corpus:
             files = list_corpus_files(declared.catalog.root, params.corpus)
@@ -152,11 +153,6 @@ class CopiedCheck(CodeCheck[Copied]):
     def can_redact(self) -> bool:
         """Whether what makes a text fail can be removed from it."""
         return True
-
-
-def own_declared(declared: Declaration) -> dict[str, Json]:
-    """Returns the declared params that are the check's own, not its policy's."""
-    return {name: value for name, value in declared.params.items() if name in Copied.model_fields}
 
 
 def find_copies(trace: Trace, params: Copied, index: WordIndex | None) -> list[Run]:

@@ -79,7 +79,7 @@ class ModerationCheck(EvaluatorByCode):
         return Configuration(declared.reads or self.reads, parts, params, pin=pin)
 
     def evaluate(self, evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
-        """TraceField what the endpoint answered when the request was made."""
+        """Reads what the endpoint answered when the request was made."""
         return lambda trace: (Finding(read_recorded(evaluator, trace)),)
 
     def evaluate_request(self, evaluator: Evaluator, references: GoldAndLabels) -> Evaluate:
