@@ -21,7 +21,7 @@ from evals.storage import marts, night_state
 from evals.storage.label_records import read_labels
 from evals.storage.lake import HomeInUse, Lake
 from evals.storage.scratch import delete_leftovers
-from evals.storage.tables import SliceRow
+from evals.table_rows import SliceRow
 
 if TYPE_CHECKING:
     from evals.calls.stop import Stop

@@ -16,7 +16,7 @@ from evals.runs import model_servers
 from evals.runs.runner import ScoringRun, ask_wanted, build_canary_rows
 from evals.specs import Catalog, Evaluator
 from evals.storage.lake import Lake
-from evals.storage.tables import CanaryRow
+from evals.table_rows import CanaryRow
 from evals.worklist import canaries
 from evals.worklist.night_contents import ContentFile
 from evals.worklist.worklist import (

@@ -25,7 +25,7 @@ from evals.records import Label, Outcome, Subject
 from evals.specs import Catalog, Classifier, Dimension
 from evals.specs.label_rules import LabelRules
 from evals.storage.lake import Lake
-from evals.storage.tables import MappedLabel
+from evals.table_rows import MappedLabel
 from evals.worklist.session_traces import read_last_turns
 
 About = tuple[date, str, str, str]

@@ -32,7 +32,7 @@ from evals.storage.label_records import read_gold_values, read_labels
 from evals.storage.lake import Lake
 from evals.storage.marts import list_locked_files
 from evals.storage.parquet_files import stream_rows
-from evals.storage.tables import AnchorRow
+from evals.table_rows import AnchorRow
 from evals.worklist.sampling import compute_place
 from evals.worklist.session_traces import read_last_turns
 

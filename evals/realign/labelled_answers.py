@@ -19,7 +19,7 @@ from evals.runs.model_servers import ModelServers
 from evals.specs import Catalog, Evaluator, Judge
 from evals.storage.label_records import read_labels
 from evals.storage.lake import Lake
-from evals.storage.tables import MappedLabel
+from evals.table_rows import MappedLabel
 from evals.worklist.night_contents import NightTraces
 from evals.worklist.sampling import compute_place
 

@@ -30,7 +30,7 @@ from evals.storage.documents.alignment_looks import StoredLook, add_looks, read_
 from evals.storage.documents.judge_candidates import StoredCandidate, list_candidates
 from evals.storage.documents.review_queues import list_queue_nights, read_review_queue
 from evals.storage.lake import Lake
-from evals.storage.tables import MappedLabel
+from evals.table_rows import MappedLabel
 
 SPLITS = ("pool", "dev", "test")
 LEAST_OF_CLASS = 10

@@ -14,7 +14,7 @@ from evals.records import Outcome
 from evals.specs import Judge
 from evals.storage import ledger
 from evals.storage.lake import Lake
-from evals.storage.tables import NoiseRow
+from evals.table_rows import NoiseRow
 from evals.worklist.worklist import Worklist, name_score_file
 
 

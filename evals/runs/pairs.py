@@ -17,7 +17,7 @@ from evals.specs import Evaluator
 from evals.statistics.preferences import JudgedPair, measure_preferences
 from evals.storage import ledger
 from evals.storage.lake import Lake
-from evals.storage.tables import PairRow
+from evals.table_rows import PairRow
 from evals.worklist.night_contents import NightTraces
 from evals.worklist.previous_answers import add_previous
 from evals.worklist.worklist import Worklist, list_asked_keys, name_score_file

@@ -17,7 +17,7 @@ from evals.evaluators.protocol import EvaluatorByCode
 from evals.statistics import ratios
 from evals.statistics.ratios import PartCounts, Sessions
 from evals.storage.lake import Lake
-from evals.storage.tables import PartRow
+from evals.table_rows import PartRow
 from evals.worklist.night_contents import NightTraces
 from evals.worklist.worklist import Worklist, name_score_file
 

@@ -31,7 +31,7 @@ from evals.specs import Evaluator
 from evals.storage import ledger
 from evals.storage.lake import Lake
 from evals.storage.locks import LockHeldError
-from evals.storage.tables import AnchorRow, CanaryRow
+from evals.table_rows import AnchorRow, CanaryRow
 from evals.worklist import anchors, canaries
 from evals.worklist.night_contents import NightTraces
 from evals.worklist.peer_verdicts import join_verdicts, read_peers

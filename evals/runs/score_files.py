@@ -18,7 +18,7 @@ from evals.specs import Evaluator
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import stream_rows
 from evals.storage.record_tables import build_records
-from evals.storage.tables import Coverage
+from evals.table_rows import Coverage
 from evals.worklist.worklist import SampledTrace, Worklist, find_score_file, name_score_file
 
 COUNTED_COLUMNS = ("trace_id", "evaluator", "verdict", "status", "inclusion")

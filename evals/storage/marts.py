@@ -25,7 +25,8 @@ from evals.storage.queries import (
 )
 from evals.storage.record_tables import to_table
 from evals.storage.scratch import make_run_folder
-from evals.storage.tables import TABLES, MappedLabel, SliceRow
+from evals.storage.tables import TABLES
+from evals.table_rows import MappedLabel, SliceRow
 
 if TYPE_CHECKING:
     import duckdb

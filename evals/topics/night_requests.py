@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from evals.evaluators.refusals import is_apology, is_refusal
 from evals.storage.documents.topic_models import StoredModel, read_models, write_model
 from evals.storage.lake import Lake
-from evals.storage.tables import RequestRow
+from evals.table_rows import RequestRow
 from evals.topics.embedding import load_embedding
 from evals.topics.fitting import (
     LEAST_TEXTS,

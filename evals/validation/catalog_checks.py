@@ -19,7 +19,7 @@ from evals.storage.documents.catalog_findings import read_findings, write_findin
 from evals.storage.lake import Lake
 from evals.storage.queries import open_duckdb
 from evals.storage.record_tables import to_table
-from evals.storage.tables import RequestRow
+from evals.table_rows import RequestRow
 
 
 class Predicate(NamedTuple):

@@ -21,7 +21,7 @@ from evals.storage.lake import Lake
 from evals.storage.parquet_files import stream_rows
 from evals.storage.queries import query_tables, quote_text
 from evals.storage.record_tables import build_records
-from evals.storage.tables import AnchorKind, AnchorRow, MappedLabel
+from evals.table_rows import AnchorKind, AnchorRow, MappedLabel
 from evals.worklist.night_contents import hash_content
 from evals.worklist.sampling import compute_place
 

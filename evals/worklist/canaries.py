@@ -24,7 +24,7 @@ from evals.storage.lake import Lake
 from evals.storage.queries import query_tables, quote_text
 from evals.storage.record_tables import build_records
 from evals.storage.store import FileState, read_file_states
-from evals.storage.tables import CanaryRow
+from evals.table_rows import CanaryRow
 
 SHIPPED = Path(__file__).with_name("attacks.yaml")
 FILLER = ("The request is answered correctly and completely. " * 400).strip()

@@ -5,49 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from evals.reports.decide.rows import read_rows
 from evals.reports.json_form import Count, Share
 from evals.reports.phrases import round_figure
 from evals.reports.section import NightData, Parts, Section, make_empty
+from evals.table_rows import PartRow
 
 ANSWERED = "answered"
 """The one part of an abstention set: whether the question was answered."""
-
-
-class StoredPart(NamedTuple):
-    """A row of the table `parts`."""
-
-    dimension: str
-    evaluator: str
-    evaluator_version: str
-    level: str
-    part: str
-    traces: int
-    sessions: int
-    right: int
-    wrong: int
-    missed: int
-    invented: int
-    absent: int
-    precision: float | None
-    precision_low: float | None
-    precision_high: float | None
-    recall: float | None
-    recall_low: float | None
-    recall_high: float | None
-    f1: float | None
-    f1_low: float | None
-    f1_high: float | None
-    specificity: float | None
-    specificity_low: float | None
-    specificity_high: float | None
-
-    @property
-    def identity(self) -> tuple[str, str, str]:
-        """Dimension, evaluator and evaluator version."""
-        return (self.dimension, self.evaluator, self.evaluator_version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +81,12 @@ class Extraction:
         return self.is_abstention and min(sides) * 3 < sum(sides)
 
 
-def collect(night: NightData) -> tuple[StoredPart, ...]:
+def collect(night: NightData) -> tuple[PartRow, ...]:
     """Reads the night's counts by part."""
-    return tuple(read_rows(StoredPart, night.read_table_rows("parts")))
+    return tuple(read_rows(PartRow, night.read_table_rows("parts")))
 
 
-def build(rows: Sequence[StoredPart], parts: Parts) -> tuple[Extraction, ...]:
+def build(rows: Sequence[PartRow], parts: Parts) -> tuple[Extraction, ...]:
     """Returns one row for each evaluator that compares parts."""
     del parts
     grouped = itertools.groupby(
@@ -129,7 +95,7 @@ def build(rows: Sequence[StoredPart], parts: Parts) -> tuple[Extraction, ...]:
     return tuple(build_extraction(list(group)) for _, group in grouped)
 
 
-def build_extraction(rows: list[StoredPart]) -> Extraction:
+def build_extraction(rows: list[PartRow]) -> Extraction:
     """Returns an evaluator's comparisons as the report shows them."""
     own = tuple(show_part(row) for row in rows if row.level == "part")
     levels = {row.level: row for row in rows if row.level != "part"}
@@ -146,7 +112,7 @@ def build_extraction(rows: list[StoredPart]) -> Extraction:
     )
 
 
-def show_part(row: StoredPart) -> PartResult:
+def show_part(row: PartRow) -> PartResult:
     """Returns a row's counts and figures."""
     return PartResult(
         part=row.part,
@@ -169,7 +135,7 @@ def show_figure(value: float | None, low: float | None, high: float | None) -> F
     return Figure(round_figure(value), round_figure(low), round_figure(high))
 
 
-SECTION = Section[tuple[StoredPart, ...], tuple[Extraction, ...]](
+SECTION = Section[tuple[PartRow, ...], tuple[Extraction, ...]](
     name="extraction",
     about="Comparisons with gold part by part, with precision, recall and F1, micro and macro; "
     "of an abstention set, both kinds of error.",

@@ -7,39 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from evals.reports.decide.rows import read_rows
 from evals.reports.json_form import Count, Share
 from evals.reports.phrases import round_figure
 from evals.reports.section import NightData, Parts, Section, make_empty
-
-
-class StoredPairs(NamedTuple):
-    """A row of the table `pairs`."""
-
-    dimension: str
-    evaluator: str
-    evaluator_version: str
-    gold: str
-    pairs: int
-    won: int
-    lost: int
-    tied: int
-    inconsistent: int
-    uneven: int
-    preferred: float | None
-    preferred_low: float | None
-    preferred_high: float | None
-    first: float | None
-    first_low: float | None
-    first_high: float | None
-    longer: float | None
-    longer_low: float | None
-    longer_high: float | None
-    equal_length: float | None
-    equal_length_low: float | None
-    equal_length_high: float | None
+from evals.table_rows import PairRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +56,18 @@ class Pairs:
     regression on position and length, see `evals/statistics/preferences.py`."""
 
 
-def collect(night: NightData) -> tuple[StoredPairs, ...]:
+def collect(night: NightData) -> tuple[PairRow, ...]:
     """Reads the night's comparisons."""
-    return tuple(read_rows(StoredPairs, night.read_table_rows("pairs")))
+    return tuple(read_rows(PairRow, night.read_table_rows("pairs")))
 
 
-def build(rows: Sequence[StoredPairs], parts: Parts) -> tuple[Pairs, ...]:
+def build(rows: Sequence[PairRow], parts: Parts) -> tuple[Pairs, ...]:
     """Returns one row for each judge that compared two answers."""
     del parts
     return tuple(build_pairs(row) for row in sorted(rows, key=lambda row: row.dimension))
 
 
-def build_pairs(row: StoredPairs) -> Pairs:
+def build_pairs(row: PairRow) -> Pairs:
     """Returns a judge's comparisons as the report shows them."""
     return Pairs(
         dimension=row.dimension,
@@ -121,7 +94,7 @@ def show_share(value: float | None, low: float | None, high: float | None) -> Pa
     return PairShare(round_figure(value), round_figure(low), round_figure(high))
 
 
-SECTION = Section[tuple[StoredPairs, ...], tuple[Pairs, ...]](
+SECTION = Section[tuple[PairRow, ...], tuple[Pairs, ...]](
     name="pairs",
     about="Judges that compare two answers in both orders: how often the night's answer is "
     "better, with the effects of position and length.",

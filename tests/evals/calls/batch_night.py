@@ -21,7 +21,7 @@ from evals.specs import Catalog, Evaluator, load_catalog
 from evals.storage import ledger
 from evals.storage.documents.batch_jobs import BatchJob, read_jobs
 from evals.storage.lake import Lake
-from evals.storage.tables import Coverage
+from evals.table_rows import Coverage
 from evals.worklist.night_contents import NightTraces
 from tests.catalog_files import write_catalog
 from tests.evals.models.batch_server import Server

@@ -27,7 +27,7 @@ from evals.storage.marts import QUALITY_MARTS
 from evals.storage.parquet_files import write_parquet
 from evals.storage.record_tables import to_table
 from evals.storage.report_files import compute_version, write_report
-from evals.storage.tables import Coverage
+from evals.table_rows import Coverage
 from tests.catalog_files import write_catalog
 from tests.evals.reports import report_bodies
 

@@ -22,7 +22,7 @@ from evals.reports.disagreements import read_disagreements
 from evals.storage.documents.review_queues import ReviewQuestion, write_review_queue
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import write_parquet
-from evals.storage.tables import MappedLabel
+from evals.table_rows import MappedLabel
 from tests.evals.reports import report_bodies as bodies
 from tests.evals.reports.page_text import Page
 from tests.evals.reports.test_board import store

@@ -18,7 +18,7 @@ from evals.storage.label_records import write_labels
 from evals.storage.lake import Lake
 from evals.storage.parquet_files import write_parquet
 from evals.storage.record_tables import to_table
-from evals.storage.tables import RequestRow
+from evals.table_rows import RequestRow
 from orchestration.cli.reports import report
 from tests.evals.reports import report_bodies as bodies
 from tests.evals.reports.page_text import Page, follow_links

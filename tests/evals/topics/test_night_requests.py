@@ -16,7 +16,7 @@ from evals.specs import App, Catalog
 from evals.storage.documents.topic_models import list_model_names, read_models
 from evals.storage.errors import DamagedFileError
 from evals.storage.lake import Lake
-from evals.storage.tables import RequestRow
+from evals.table_rows import RequestRow
 from evals.topics.night_requests import describe_night
 from tests.evals.topics.support_requests import LATER, TEMPLATES, make_texts, make_traces
 

@@ -11,7 +11,7 @@ import pytest
 
 from evals.records import Trace
 from evals.storage.lake import Lake
-from evals.storage.tables import RequestRow
+from evals.table_rows import RequestRow
 from evals.topics.night_requests import describe_night
 from evals.topics.request_languages import Languages, find_languages
 from tests.evals.topics.support_requests import make_traces

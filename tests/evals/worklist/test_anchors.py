@@ -15,7 +15,7 @@ from evals.runs.plan import PlanScope, plan_nights
 from evals.runs.runner import Tally
 from evals.specs import Evaluator
 from evals.storage.lake import Lake
-from evals.storage.tables import AnchorRow, MappedLabel
+from evals.table_rows import AnchorRow, MappedLabel
 from evals.worklist import anchors
 from evals.worklist.night_contents import NightTraces
 from evals.worklist.worklist import build_worklist
