@@ -194,6 +194,38 @@ def test_a_whole_session_by_keyboard(served: Served, desks: Any) -> None:
     assert desk.logged == []
 
 
+def test_keys_of_one_letter_can_be_switched_off(served: Served, desks: Any) -> None:
+    """They then do nothing, also after a reload; and none does where an input method composes."""
+    desk = desks(served, "joy", "/?app=bulk")
+    page = desk.press("Enter")
+    before = page.url
+    for made in ({"key": "p", "isComposing": True}, {"key": "p", "keyCode": 229}):
+        page.evaluate(
+            "made => document.body.dispatchEvent("
+            "new KeyboardEvent('keydown', {...made, bubbles: true, cancelable: true}))",
+            made,
+        )
+    page.locator("#open-help").click()
+    page.locator("#letter-keys").uncheck()
+    page.keyboard.press("Escape")
+    for _ in range(2):
+        for key in "pd?nu1/":
+            page.keyboard.press(key)
+        assert page.url == before
+        assert page.evaluate("document.activeElement.tagName") not in ("TEXTAREA", "INPUT")
+        assert not page.locator("button[value=pass] kbd").is_visible()
+        page.reload()
+    assert page.evaluate("localStorage.getItem('keys joy')") == "off"
+    desk.press("ArrowRight")
+    page.locator("#open-help").click()
+    assert "Pass" not in page.locator("#keys").inner_text()
+    page.locator("#letter-keys").check()
+    page.keyboard.press("Escape")
+    page.keyboard.press("n")
+    assert page.locator("#note").evaluate("one => one === document.activeElement")
+    assert desk.logged == []
+
+
 def test_a_note_survives_a_reload(served: Served, desks: Any) -> None:
     """A moment after the last word, and when the page is left in the middle of one."""
     desk = desks(served, "rae", "/?app=reload")

@@ -6,8 +6,30 @@
   const find = (id) => document.getElementById(id);
   const isShown = (one) => one.getClientRects().length > 0;
   const listKeyed = () => [...document.querySelectorAll("[data-key]")].filter(isShown);
-  const isText = (one) => one.matches("textarea, select, input:not([type=checkbox])");
+  const isText = (one) => one.isContentEditable
+    || one.matches("textarea, select, input:not([type=checkbox], [type=radio])");
   const help = find("help");
+
+  // Keys of one character may be switched off, by each person (WCAG 2.1.4); named keys stay.
+  const choice = `keys ${document.body.dataset.annotator}`;
+  const letters = find("letter-keys");
+  let hasLetters = true;
+  function switchLetters(isOn) {
+    hasLetters = isOn;
+    document.body.classList.toggle("no-letters", !isOn);
+    if (letters) letters.checked = isOn;
+  }
+  try {
+    switchLetters(localStorage.getItem(choice) !== "off");
+  } catch { /* a browser that stores nothing: the choice lasts for one page */ }
+  if (letters) {
+    letters.addEventListener("change", () => {
+      switchLetters(letters.checked);
+      try {
+        localStorage.setItem(choice, letters.checked ? "on" : "off");
+      } catch { /* as above */ }
+    });
+  }
 
   // Keys: each element with data-key is clicked, or focused where one writes in it.
   function press(one) {
@@ -20,9 +42,10 @@
   }
 
   document.addEventListener("keydown", (event) => {
-    if (event.isComposing || event.repeat) return;
+    // 229: a key that an input method took, which some browsers report outside a composition.
+    if (event.isComposing || event.keyCode === 229 || event.repeat) return;
     const at = event.target;
-    if (at.matches("textarea, select, input:not([type=checkbox])")) {
+    if (isText(at)) {
       if (event.key === "Escape") at.blur();
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && at.id === "note") {
         event.preventDefault();
@@ -31,6 +54,7 @@
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey || (help && help.open)) return;
+    if (!hasLetters && event.key.length === 1) return;
     if (event.key === "Enter" && at.closest("a, button, summary")) return;
     if (event.key.startsWith("Arrow") && at.closest("pre, [tabindex]:not(main)")) return;
     const one = listKeyed().find((each) => each.dataset.key.split(" ").includes(event.key));
@@ -44,7 +68,9 @@
     opener.addEventListener("click", () => {
       find("keys").replaceChildren(...listKeyed().flatMap((one) => {
         const keys = document.createElement("dt");
-        for (const key of one.dataset.key.split(" ")) {
+        const names = one.dataset.key.split(" ").filter((key) => hasLetters || key.length > 1);
+        if (!names.length) return [];
+        for (const key of names) {
           const shown = document.createElement("kbd");
           shown.textContent = { ArrowLeft: "←", ArrowRight: "→" }[key] || key;
           keys.append(shown);
@@ -85,7 +111,7 @@
   const hasReason = () => note.value.trim() !== "" || form.querySelector("[name=tag]:checked");
   function sendPending() {
     if (pending) pending.click();
-    else hint.textContent = "Leave the note with Escape, then press p, f or d.";
+    else hint.textContent = "Leave the note with Escape, then choose Pass, Fail or Defer.";
   }
   function choose(button) {
     pending = button;
