@@ -7,11 +7,11 @@ neither a query nor the fixture can change that.
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from evals.worker_process import serve_requests
 
 if TYPE_CHECKING:
     import duckdb
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MEMORY_MB = 256
 PROCESS_MB = 2048
 """Of address space, most of which is code and reserved: DuckDB's own limit comes first."""
+LONGEST_S = 120
+"""A query that nobody waits for any more ends by itself."""
 MAX_ROWS = 5_000
 MAX_BYTES = 2_000_000
 SETTINGS = (
@@ -82,26 +84,10 @@ def describe(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
-def limit_memory() -> None:
-    """Limits the process's memory, where the system can."""
-    try:
-        import resource
-    except ImportError:  # Windows has none
-        return
-    size = PROCESS_MB * 1024 * 1024
-    resource.setrlimit(resource.RLIMIT_AS, (size, size))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def main() -> None:
-    """Answers one request a line until its input ends."""
-    limit_memory()
-    for line in sys.stdin:
-        request = json.loads(line)
-        answer = run_query(str(request["setup"]), str(request["query"]))
-        sys.stdout.write(json.dumps(answer) + "\n")  # noqa: TID251  the parent's pipe
-        sys.stdout.flush()  # noqa: TID251  the same
+def answer_request(request: dict[str, Any]) -> dict[str, object]:
+    """Answers a request to run a query."""
+    return run_query(str(request["setup"]), str(request["query"]))
 
 
 if __name__ == "__main__":
-    main()
+    serve_requests(answer_request, PROCESS_MB, LONGEST_S)

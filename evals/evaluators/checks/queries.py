@@ -231,7 +231,7 @@ def execute(query: str, params: SqlResult) -> Executed:
             what = ", ".join(written.writes) or f"{len(statements)} statements"
             return Executed(None, Outcome(False, explanation=f"not one query: {what}"))
         plain = statements[0].sql(dialect="duckdb", comments=False)
-        return Executed(sql_runs.WORKER.run(params.setup, plain, params.timeout_s))
+        return Executed(sql_runs.run_query(params.setup, plain, params.timeout_s))
     except (UnreadableSql, RecursionError) as error:
         return Executed(None, Outcome(False, explanation=f"not readable SQL: {quoted(str(error))}"))
     except sql_runs.QueryError as error:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from evals.records import GoldValue
+from evals.reports.pages.forms import team_template
 from evals.reports.pages.forms.differences import compare_texts
 from evals.reports.pages.forms.team_template import CLASSES
 from evals.reports.pages.forms.text import render_text
@@ -235,6 +236,7 @@ def test_a_team_shows_its_answers_by_its_own_template() -> None:
         ("{% for a in range(99999) %}{{ 'a' ~ '%09d' }}{% endfor %}", "more than 400,000"),
         ("{{ ''.__class__.__mro__ }}", "unsafe"),
         ("{{ 'x' | center(1000000) }}", "center"),
+        ("{{ range(90000) | join(range(90000) | join) }}", "review/shop.html: it takes more mem"),
     ],
 )
 def test_a_broken_template_is_named_and_the_default_form_shown(text: str, says: str) -> None:
@@ -242,6 +244,20 @@ def test_a_broken_template_is_named_and_the_default_form_shown(text: str, says: 
     made = show_template(text, output="{}")
     assert says in made
     assert "The application answered" in made
+
+
+def test_an_endless_template_is_ended_and_not_tried_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is named, the default form is shown, and others are rendered again at once."""
+    loops = "".join(f"{{% for {name} in range(99999) %}}" for name in "abc")
+    monkeypatch.setattr(team_template, "LONGEST_S", 0.3)
+    for says in ("not done within 0.3 s", "not done within 0.3 s", "it took too long repeatedly"):
+        made = show_template(f"{loops}{'{% endfor %}' * 3}", output="{}")
+        assert f"review/shop.html: {says}" in made
+        assert "The application answered" in made
+    monkeypatch.undo()
+    assert "<b>mended</b>" in show_template("<b>mended</b>", output="{}")
 
 
 @pytest.mark.parametrize(

@@ -1,32 +1,31 @@
-"""A team's own template of an answer: rendered in a sandbox, its markup reduced to what is safe.
+"""A team's own template of an answer: rendered by a process, its markup reduced to what is safe.
 
-Neither a mistake in the template nor a trace's text runs a script, loads anything or styles a page.
+Neither a mistake in the template nor a trace's text runs a script, loads anything or styles a page,
+and no template keeps a page from being shown. How it is rendered is in `template_worker`.
 """
 
 from __future__ import annotations
 
-import functools
 import json
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from markupsafe import Markup
 
 from evals.records import GoldValue, Json, Trace
-from evals.reports.pages.forms.differences import compare_texts
 from evals.reports.pages.forms.markdown import RELATION
-from evals.reports.pages.forms.text import render_text
-from evals.reports.phrases import show_hidden
 from evals.specs.review_templates import ReviewTemplate
+from evals.worker_process import Message, WorkerLimit, WorkerProcess
 
-if TYPE_CHECKING:
-    from jinja2.sandbox import SandboxedEnvironment
-
-LARGEST = 400_000
-"""Characters of what a template makes, at most."""
-TEXT = 60_000
-"""Characters of one text that the filters render."""
+WORKER = WorkerProcess("evals.reports.pages.forms.template_worker")
+LONGEST_S = 5.0
+"""The longest that a template may take for one answer."""
+TRIES = 2
+"""How often a template may take too long before it is used no more, until it is changed."""
+TOO_SLOW = "it took too long repeatedly; shorten its loops and what it shows"
+SLOW: Counter[str] = Counter()
+"""How often each template, by its text, took too long in this process."""
 TAGS = frozenset(
     {
         "a", "abbr", "article", "b", "bdi", "blockquote", "br", "caption", "code", "dd", "del",
@@ -83,43 +82,35 @@ def render_team_form(
     """
     if template.problem:
         return TeamForm(None, f"{template.path}: {template.problem}")
-    values = build_values(subject, gold, previous)
-    try:
-        made = join_bounded(load_sandbox().from_string(template.text).generate(**values))
-    except Exception as error:  # a template may raise anything
-        return TeamForm(None, describe_mistake(template.path, error))
-    return TeamForm(reduce_markup(made), "")
+    answer = ask_worker(template, build_values(subject, gold, previous))
+    if "problem" in answer:
+        return TeamForm(None, str(answer["problem"]))
+    return TeamForm(reduce_markup(str(answer["made"])), "")
 
 
 def find_mistake(template: ReviewTemplate) -> str | None:
     """Finds what is wrong with a template before any answer is shown with it; None: nothing."""
     if template.problem:
         return f"{template.path}: {template.problem}"
-    try:
-        load_sandbox().from_string(template.text)
-    except Exception as error:  # the compiler raises more than its own errors
-        return describe_mistake(template.path, error)
-    return None
+    problem = ask_worker(template, None).get("problem")
+    return None if problem is None else str(problem)
 
 
-class TooLongError(ValueError):
-    """A template that makes more than a page can have."""
+def ask_worker(template: ReviewTemplate, values: Mapping[str, object] | None) -> Message:
+    """Has a template rendered, within its time; one that took too long repeatedly is not any more.
 
-
-def join_bounded(parts: Any) -> str:
-    """Joins the parts of what a template makes.
-
-    Raises:
-        TooLongError: it makes too much.
+    Args:
+        template: the team's.
+        values: what it is given; None: it is only read.
     """
-    made: list[str] = []
-    size = 0
-    for part in parts:
-        size += len(part)
-        if size > LARGEST:
-            raise TooLongError(f"it makes more than {LARGEST:,} characters; shorten what it shows")
-        made.append(part)
-    return "".join(made)
+    if SLOW[template.text] >= TRIES:
+        return {"problem": f"{template.path}: {TOO_SLOW}"}
+    try:
+        request = {"path": template.path, "text": template.text, "values": values}
+        return WORKER.ask(request, LONGEST_S)
+    except WorkerLimit as error:
+        SLOW[template.text] += 1
+        return {"problem": f"{template.path}: {error}; shorten its loops and what it shows"}
 
 
 def build_values(
@@ -157,64 +148,6 @@ def parse_output(output: str) -> Json:
         return json.loads(output)
     except (ValueError, RecursionError):
         return None
-
-
-@functools.cache
-def load_sandbox() -> SandboxedEnvironment:
-    """Loads the environment of teams' templates: escaping, and without files."""
-    from jinja2 import StrictUndefined
-    from jinja2.exceptions import SecurityError
-    from jinja2.sandbox import SandboxedEnvironment
-
-    class Sandbox(SandboxedEnvironment):
-        """A sandbox in which no text can be multiplied."""
-
-        intercepted_binops = frozenset({"*", "**", "%"})
-
-        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-            """Computes with numbers that are not huge.
-
-            Raises:
-                SecurityError: another value is multiplied.
-            """
-            numbers = isinstance(left, int | float) and isinstance(right, int | float)
-            if not numbers or operator == "**":
-                raise SecurityError(f"`{operator}` is for numbers only, and `**` for none")
-            return super().call_binop(context, operator, left, right)
-
-    sandbox: Any = Sandbox(
-        autoescape=True, undefined=StrictUndefined, finalize=show_hidden, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    filters: dict[str, Callable[..., Markup]] = {"natural": show_natural, "difference": show_change}
-    sandbox.filters.update(filters)  # Jinja's own types leave this dictionary open
-    for name in ("center", "format", "indent"):
-        del sandbox.filters[name]
-    return sandbox
-
-
-def show_natural(value: object) -> Markup:
-    """Renders a value in the form that suits it, as the default form does."""
-    return render_text(format_value(value), TEXT)
-
-
-def show_change(after: object, before: object) -> Markup:
-    """Renders how a value differs from another."""
-    return compare_texts(format_value(before), format_value(after), TEXT)
-
-
-def format_value(value: object) -> str:
-    """Returns a text as it is, also one that a template marked as safe; JSON of anything else."""
-    return str(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def describe_mistake(path: str, error: Exception) -> str:
-    """Describes what is wrong with a template: file, line and the reason."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == "<template>"]
-    line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
-    place = f"{path}, line {line}" if line else path
-    return f"{place}: {str(error)[:300] or type(error).__name__}"
 
 
 def reduce_markup(html: str) -> Markup:
