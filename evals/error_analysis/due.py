@@ -5,19 +5,19 @@ Which applications were due at the last run is a document of the home.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from evals.error_analysis.progress import measure_progress
+from evals.error_analysis.progress import Progress, measure_progress
 from evals.reports.archive import read_report
 from evals.reports.board_pages import list_current
 from evals.reports.report import Report
 from evals.reports.sections import incidents
 from evals.specs import Catalog
 from evals.storage.documents.due_analyses import DueAnalysis, write_due_analyses
-from evals.storage.documents.failure_modes import read_taxonomy
-from evals.storage.documents.open_notes import read_notes
-from evals.storage.documents.reading_lists import read_reading_lists
+from evals.storage.documents.failure_modes import Taxonomy, read_taxonomy
+from evals.storage.documents.open_notes import OpenNote, read_notes
+from evals.storage.documents.reading_lists import ReadingList, read_reading_lists
 from evals.storage.lake import Lake
 
 
@@ -37,13 +37,24 @@ def find_due_analyses(lake: Lake, catalog: Catalog, now: datetime) -> list[DueAn
 
 
 def describe_due(lake: Lake, app: str, reason: str) -> DueAnalysis:
-    """Describes an analysis that is due, and how far it was read if it was begun."""
-    lists, notes = read_reading_lists(lake, app), read_notes(lake, app)
-    listed = {one.trace_id for one in lists[-1].traces} if lists else set[str]()
-    read = len(listed & {note.trace_id for note in notes})
-    if not 0 < read < len(listed):
+    """Describes an analysis that is due, and how far the last list is unless it was finished."""
+    lists = read_reading_lists(lake, app)
+    if not lists:
         return DueAnalysis(app, reason)
-    return DueAnalysis(app, f"{reason}: {read} of {len(listed)} traces read", is_begun=True)
+    progress = measure_list(lists[-1], read_notes(lake, app), read_taxonomy(lake, app))
+    if not progress.read or (progress.is_enough and not progress.ungrouped):
+        return DueAnalysis(app, reason)
+    if progress.is_enough:
+        return DueAnalysis(app, f"{reason}: {progress.describe_ungrouped()}", is_read=True)
+    read = f"{progress.read} of {progress.listed} traces read"
+    return DueAnalysis(app, f"{reason}: {read}", is_begun=True)
+
+
+def measure_list(reading: ReadingList, notes: Sequence[OpenNote], taxonomy: Taxonomy) -> Progress:
+    """Measures how far one reading list is, by the notes about its traces."""
+    listed = {one.trace_id for one in reading.traces}
+    own = [note for note in notes if note.trace_id in listed]
+    return measure_progress(reading, own, taxonomy)
 
 
 def explain_due(lake: Lake, catalog: Catalog, report: Report, now: datetime) -> str:
@@ -68,9 +79,7 @@ def find_last_done(lake: Lake, app: str) -> datetime | None:
     """Finds when the last analysis ended that read enough; None where none did."""
     notes, taxonomy = read_notes(lake, app), read_taxonomy(lake, app)
     for reading in reversed(read_reading_lists(lake, app)):
-        listed = {one.trace_id for one in reading.traces}
-        own = [note for note in notes if note.trace_id in listed]
-        progress = measure_progress(reading, own, taxonomy)
+        progress = measure_list(reading, notes, taxonomy)
         if progress.is_enough and progress.last and not progress.ungrouped:
             return progress.last.astimezone(UTC)
     return None

@@ -5,7 +5,8 @@ A place has a key, which a note names, and a state, which transitions count.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from evals.records import Json, Trace
@@ -66,8 +67,28 @@ def list_steps(steps: Sequence[Json]) -> Iterator[Place]:
         words = [str(row[key]) for key in ("kind", "name") if row.get(key)]
         state = " ".join(dict.fromkeys(words))[:SHOWN] or "step"
         error = row.get("error")
-        text = f"error: {error}" if error else str(row.get("output") or row.get("input") or "")
+        text = f"error: {spell(error)}" if error else spell(find_content(row))
         yield Place(f"step:{number}", state, text)
+
+
+def find_content(step: Mapping[str, Json]) -> Json:
+    """Finds what a step gave: its output, else the passages it found, else what it was given."""
+    return step.get("output") or step.get("documents") or step.get("input") or ""
+
+
+def spell(value: Json) -> str:
+    """Returns a text as it is, the texts of passages in paragraphs, other values as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and value and all(map(read_passage, value)):
+        return "\n".join(map(read_passage, value))
+    return json.dumps(value, ensure_ascii=False)
+
+
+def read_passage(value: Json) -> str:
+    """Returns the text of a passage that was found; empty where the value is none."""
+    text = value.get("content") if isinstance(value, dict) else None
+    return text if isinstance(text, str) else ""
 
 
 def mark_break(trace: Trace, key: str) -> Break:

@@ -59,10 +59,12 @@ class Progress(NamedTuple):
         count = f"{traces} read since the last new mode; at {STOP_AFTER} you may stop"
         if self.is_saturated:
             return f"no new mode in the last {self.since_new_mode} traces: you may stop reading"
-        if self.ungrouped:
-            verb = "note has" if self.ungrouped == 1 else "notes have"
-            return f"{count}; {self.ungrouped} {verb} no mode yet"
-        return count
+        return f"{count}; {self.describe_ungrouped()}" if self.ungrouped else count
+
+    def describe_ungrouped(self) -> str:
+        """Describes how many notes have no failure mode yet."""
+        verb = "note has" if self.ungrouped == 1 else "notes have"
+        return f"{self.ungrouped} {verb} no mode yet"
 
 
 class Transition(NamedTuple):

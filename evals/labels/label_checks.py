@@ -6,7 +6,7 @@ Reads no file; a label's application is given.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from evals.evaluators.label_verdicts import is_mapped, spell_verdict
@@ -78,9 +78,17 @@ class LabelChecks:
         if value.verdict in (None, ""):
             return LabelProblem("unmapped-verdict", "`verdict` is empty")
         mapped = list(dict.fromkeys(word for mapping in maps for word in mapping))
-        word = spell_verdict(value.verdict)
-        message = f"`verdict` is {word[:60]!r}; {value.dimension} maps {list_names(mapped, word)}"
-        return LabelProblem("unmapped-verdict", message)
+        words = describe_unmapped(value.dimension, spell_verdict(value.verdict)[:60], mapped)
+        return LabelProblem("unmapped-verdict", words)
+
+
+def describe_unmapped(name: str, word: str, mapped: Sequence[str]) -> str:
+    """Describes a verdict that the suite does not map, and how it would."""
+    is_boolean = word.casefold() in ("true", "false")
+    names = ", ".join(mapped) if is_boolean else list_names(mapped, word)
+    both = "'true': pass, 'false': fail" if is_boolean else f"{word!r}: pass"
+    remedy = f"a `map` such as `{{{both}}}` in the suite would read it"
+    return f"`verdict` is {word!r}; {name} maps {names}; {remedy}"
 
 
 def index_by_name(dimensions: Iterable[Dimension]) -> Vocabulary:
@@ -93,7 +101,7 @@ def index_by_name(dimensions: Iterable[Dimension]) -> Vocabulary:
 
 def describe_unknown(name: str, vocabulary: Vocabulary, app: str | None) -> str:
     """Describes a dimension that no suite names, with those that labels may name."""
-    whose = f"the suite of {app} knows" if app else "the suites know"
+    whose = f"the suite of {app} has" if app else "the suites have"
     meant = next(
         (
             labels_name
@@ -104,7 +112,9 @@ def describe_unknown(name: str, vocabulary: Vocabulary, app: str | None) -> str:
     )
     if meant:
         return f"`dimension` is {name!r}; the suite's `labels` calls it {meant!r} in labels"
-    return f"`dimension` is {name[:60]!r}; {whose} {list_names(list(vocabulary), name)}"
+    names = list_names(list(vocabulary), name)
+    remedy = "" if "did you mean" in names else "; one of this name with `recorded: true` uses it"
+    return f"`dimension` is {name[:60]!r}; {whose} {names}{remedy}"
 
 
 def list_names(names: Collection[str], wanted: str) -> str:

@@ -36,6 +36,8 @@ from evals.storage.verdict_files import read_verdicts
 from evals.traces.files.streams import file_sha
 
 Row = dict[str, Any]
+SHOWN_LINES = 5
+"""Lines that a message names."""
 
 
 class Batch(NamedTuple):
@@ -65,16 +67,28 @@ class LabelImport(NamedTuple):
     was_added_before: bool = False
 
     def describe_refused(self, most: int | None = None) -> list[str]:
-        """Returns a line for each refused row, with its file and line.
+        """Returns a line for each reason, with the file and the lines that were refused for it.
 
         Args:
-            most: how many to list; a last line counts the others. None: all.
+            most: how many rows to list; a last line counts the others. None: all.
         """
-        lines = [f"{self.path}:{row.line}: {row.reason}" for row in self.refused]
-        if most is None or len(lines) <= most:
-            return lines
-        more = f"{len(lines) - most} more rows refused; `andon labels import` lists all"
-        return [*lines[:most], f"{self.path}: {more}"]
+        shown = self.refused if most is None else self.refused[:most]
+        lines: dict[str, list[int]] = {}
+        for row in shown:
+            lines.setdefault(row.reason, []).append(row.line)
+        described = [f"{self.path}:{list_lines(at)}: {reason}" for reason, at in lines.items()]
+        if len(shown) == len(self.refused):
+            return described
+        more = (
+            f"{len(self.refused) - len(shown)} more rows refused; `andon labels import` lists all"
+        )
+        return [*described, f"{self.path}: {more}"]
+
+
+def list_lines(lines: Sequence[int]) -> str:
+    """Lists numbers of lines: the first ones, and how many there are."""
+    first = ", ".join(map(str, lines[:SHOWN_LINES]))
+    return f"{first}, … ({len(lines):,} rows)" if len(lines) > SHOWN_LINES else first
 
 
 @with_home_lock

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
 
 from pydantic import (
     AfterValidator,
@@ -200,7 +200,7 @@ def read_row(one: WrittenObject, source: str) -> Label | GoldValue | RefusedLine
     if one.is_row:
         row = {key: cell for key, cell in row.items() if cell is not None or key == "verdict"}
     if missing := REQUIRED_KEYS - set(row):
-        return RefusedLine(one.line, f"a label needs {', '.join(sorted(missing))}")
+        return RefusedLine(one.line, describe_missing(sorted(missing)))
     if is_blank(row):
         return None
     try:
@@ -208,6 +208,12 @@ def read_row(one: WrittenObject, source: str) -> Label | GoldValue | RefusedLine
     except ValidationError as error:
         return RefusedLine(one.line, describe_error(row, error))
     return entry.to_gold_value(source) if entry.annotator == GOLD else entry.to_label()
+
+
+def describe_missing(keys: Sequence[str]) -> str:
+    """Describes the keys that a row lacks, with the kinds of annotators where that is one."""
+    kinds = f" ({', '.join(get_args(AnnotatorKind))})" if "annotator_kind" in keys else ""
+    return f"a label needs {', '.join(keys)}{kinds}"
 
 
 def is_blank(row: dict[str, Json]) -> bool:

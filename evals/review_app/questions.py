@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from evals.evaluators.gold import digest_answer
 from evals.evaluators.label_wordings import digest_wording
+from evals.labels.night_queue import explain_empty
 from evals.records import Label, Score
 from evals.review_app.case_index import find_case
 from evals.review_app.progress import compute_hourly
@@ -26,6 +27,7 @@ from evals.review_app.views import Shown, View, open_view
 from evals.review_app.visits import Refused, Visit, page, redirect, render
 from evals.review_app.votes import find_dimension, read_vote
 from evals.storage.documents.review_drafts import Draft, read_drafts
+from evals.storage.documents.review_queues import list_queue_nights
 
 LISTED = 50
 STATE_WORDS: dict[Shown, str] = {
@@ -81,7 +83,15 @@ def show_queue(visit: Visit) -> Response:
         own=len(own),
         last=find_last_decision(visit, view),
         case_of=partial(find_case, visit.site),
+        empty={} if view.queue.questions else explain_nothing(visit),
     )
+
+
+def explain_nothing(visit: Visit) -> dict[str, str]:
+    """Explains by application why nobody is asked about its answers of the last night."""
+    lake, catalog = visit.site.lake, visit.site.catalog
+    night = max(list_queue_nights(lake), default=None)
+    return explain_empty(lake, catalog, catalog.apps, night)
 
 
 def show_question(visit: Visit) -> Response:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, cast
 
 import yaml
 from pydantic import ValidationError
 
 from evals.records import Json
 from evals.specs.spec import NAME, CatalogError, S
+from evals.specs.spec_errors import list_problems
 from evals.specs.yaml_keys import KeyProblem, describe_key, is_key, load_strictly
 
 At = tuple[int | str, ...]
@@ -118,11 +119,10 @@ def parse(kind: type[S], path: Path, value: object, at: At = ()) -> S:
         return kind.model_validate(value)
     except ValidationError as error:
         messages: dict[int, str] = {}
-        for detail in error.errors():
-            location = (*at, *detail["loc"])
-            line = line_of(path, location)
-            problem = find_unquoted(path, location) or detail["msg"].removeprefix("Value error, ")
-            messages.setdefault(line, describe(path, location, problem))
+        for problem in list_problems(kind, cast("Json", value), error):
+            location = (*at, *problem.at)
+            message = find_unquoted(path, location) or problem.message
+            messages.setdefault(line_of(path, location), describe(path, location, message))
         raise CatalogError(*messages.values()) from error
 
 

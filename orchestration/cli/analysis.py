@@ -65,17 +65,18 @@ def show_all(settings: Settings, *, as_json: bool) -> None:
     from evals.storage.documents.reading_lists import list_read_apps
 
     lake, catalog = open_existing(settings), settings.load_catalog()
-    due = {one.app: one.reason for one in find_due_analyses(lake, catalog, datetime.now(UTC))}
+    due = {one.app: one for one in find_due_analyses(lake, catalog, datetime.now(UTC))}
     apps = sorted({*catalog.apps, *list_noted_apps(lake), *list_read_apps(lake), *due})
     rows = {app: measure(lake, app) for app in apps}
     if as_json:
-        shown = [to_json(app, row, due.get(app)) for app, row in rows.items()]
+        reasons = {app: one.reason for app, one in due.items()}
+        shown = [to_json(app, row, reasons.get(app)) for app, row in rows.items()]
         terminal.print_json({"apps": shown})
         return
     for app, row in rows.items():
         terminal.print_line(f"{app}: {describe_progress(row)}")
         if app in due:
-            terminal.print_line(f"  {due[app]}: `andon analysis start --app {app} --by NAME`")
+            terminal.print_line(f"  {due[app].reason}; `{due[app].command}`")
 
 
 def to_json(app: str, progress: Progress, due: str | None) -> dict[str, object]:
@@ -197,6 +198,8 @@ def analysis_next(settings: Settings, app: str | None, as_json: bool) -> None:
         terminal.print_json({"trace_id": None, "left": 0})
         return
     terminal.print_line(f"every trace of the list is read; {progress.describe_stop()}")
+    if progress.ungrouped:
+        terminal.print_line(f"next: `andon analysis group --app {name} --by NAME`")
 
 
 def print_trace(trace: Trace, night: date, reason: str, left: int, *, as_json: bool) -> None:

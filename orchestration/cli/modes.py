@@ -5,7 +5,7 @@ Reading and notes are in `analysis`; what changes a mode, in `evals.error_analys
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -58,17 +58,30 @@ def change_modes(
     *,
     as_json: bool,
 ) -> None:
-    """Changes the failure modes of an application and prints them; a refusal ends the command."""
+    """Changes the failure modes of an application and prints those that are new or changed."""
     from evals.error_analysis.modes import ModeError
-    from evals.storage.documents.failure_modes import change_taxonomy
+    from evals.storage.documents.failure_modes import change_taxonomy, read_taxonomy
 
     lake, catalog = open_existing(settings), settings.load_catalog()
     name = choose_app(settings, lake, catalog, app)
+    before = read_taxonomy(lake, name).modes
     try:
         taxonomy = change_taxonomy(lake, name, change, by, datetime.now(UTC))
     except ModeError as error:
         fail(USAGE, str(error))
-    print_modes(lake, taxonomy, as_json=as_json)
+    print_modes(lake, taxonomy, before, as_json=as_json)
+    if not as_json:
+        terminal.print_line(suggest_next(taxonomy))
+
+
+def suggest_next(taxonomy: Taxonomy) -> str:
+    """Suggests what to do next about the failure modes of an application."""
+    about = f"--app {taxonomy.app}"
+    mode = next((one for one in taxonomy.modes if one.decision is None), None)
+    if mode is None:
+        return f"every mode has a decision; `andon scaffold MODE {about}` drafts its evaluator"
+    actions = "|".join(ACTIONS)
+    return f"next: `andon analysis decide {mode.name} {actions} {about} --by NAME`"
 
 
 @analysis.command("modes")
@@ -90,8 +103,13 @@ def list_modes(settings: Settings, app: str | None, as_json: bool) -> None:
     print_modes(lake, read_taxonomy(lake, name), as_json=as_json)
 
 
-def print_modes(lake: Lake, taxonomy: Taxonomy, *, as_json: bool) -> None:
-    """Prints failure modes, each with its notes."""
+def print_modes(
+    lake: Lake, taxonomy: Taxonomy, before: Sequence[FailureMode] = (), *, as_json: bool
+) -> None:
+    """Prints failure modes, each with its notes; those that are as they were before are left out.
+
+    As JSON all of them are printed.
+    """
     from evals.storage.documents.failure_modes import encode_taxonomy
     from evals.storage.documents.open_notes import read_notes
 
@@ -99,7 +117,7 @@ def print_modes(lake: Lake, taxonomy: Taxonomy, *, as_json: bool) -> None:
         terminal.print_json(encode_taxonomy(taxonomy))
         return
     notes = {note.key: note for note in read_notes(lake, taxonomy.app)}
-    for mode in taxonomy.modes:
+    for mode in (one for one in taxonomy.modes if one not in before):
         terminal.print_line(describe_mode(mode))
         for key in mode.notes:
             shown = describe_note(notes[key]) if key in notes else "withdrawn"

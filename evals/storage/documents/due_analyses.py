@@ -18,11 +18,22 @@ class DueAnalysis(NamedTuple):
     """Why, such as `never done`."""
     is_begun: bool = False
     """Whether its traces are being read."""
+    is_read: bool = False
+    """Whether all of them are read, and notes wait to be grouped."""
+
+    @property
+    def command(self) -> str:
+        """The command that goes on with it."""
+        about = f"--app {self.app}"
+        if self.is_read:
+            return f"andon analysis group {about} --by NAME"
+        if self.is_begun:
+            return f"andon analysis next {about}"
+        return f"andon analysis start {about} --by NAME"
 
     def describe(self) -> str:
         """Describes it in a sentence that names what to do."""
-        command = "next" if self.is_begun else "start"
-        return f"{self.app}: {self.reason}; `andon analysis {command} --app {self.app}`"
+        return f"{self.app}: {self.reason}; `{self.command}`"
 
 
 def read_due_analyses(lake: Lake) -> list[DueAnalysis]:

@@ -153,7 +153,7 @@ def test_an_analysis_that_is_being_read_is_due_with_how_far_it_is(tmp_path: Path
     listed = tuple(ListedTrace(trace.trace_id, NIGHT, "random") for trace in traces)
     add_reading_list(lake, ReadingList(AGENT.app, NOW, "Ann", listed))
     unread = describe_due(lake, AGENT.app, "never done").describe()
-    assert unread == f"{AGENT.app}: never done; `andon analysis start --app {AGENT.app}`"
+    assert unread == "shop: never done; `andon analysis start --app shop --by NAME`"
     found = find_trace(lake, catalog, "t-1")
     assert found
     write_note(lake, catalog, found, FAIL, NOW)
@@ -161,3 +161,19 @@ def test_an_analysis_that_is_being_read_is_due_with_how_far_it_is(tmp_path: Path
     assert begun == (
         f"{AGENT.app}: never done: 1 of 2 traces read; `andon analysis next --app {AGENT.app}`"
     )
+    second = find_trace(lake, catalog, "t-2")
+    assert second
+    write_note(lake, catalog, second, DraftNote(verdict="pass", author="Ann"), NOW)
+    read = describe_due(lake, AGENT.app, "never done").describe()
+    assert "1 note has no mode yet; `andon analysis group --app shop --by NAME`" in read
+
+
+def test_a_retrieval_is_shown_with_what_it_found() -> None:
+    """Who reads in a terminal sees the passages, not what was asked for."""
+    found = [{"id": "kb-1", "content": "Returns within 30 days."}, {"content": "Ships free."}]
+    step = {"kind": "retrieval", "input": {"query": "returns"}, "documents": found}
+    tool = {"kind": "tool", "output": {"shop": "Köln"}}
+    places = list_places(make_trace("t-1", steps=[step, tool]))
+    assert [place.text for place in places][1:3] == [
+        "Returns within 30 days.\nShips free.", '{"shop": "Köln"}',
+    ]  # fmt: skip

@@ -88,7 +88,10 @@ def test_labels_of_an_export_that_no_suite_can_use_are_named_with_the_reason(
         file = staging.import_file(lake, catalog, path)
         summary = summarize_files(lake, catalog, [file])
         found += row_notes.describe_summary(summary)
-    assert found == ["day.jsonl: 2 labels not used: `verdict` is 'good'; tone maps yes, no"]
+    assert found == [
+        "day.jsonl: 2 labels not used: `verdict` is 'good'; tone maps yes, no; a `map` such as "
+        "`{'good': pass}` in the suite would read it"
+    ]
 
 
 @pytest.mark.parametrize("subject", ["trace", "session"])

@@ -193,6 +193,16 @@ def test_a_wrong_value_refuses_its_row_with_file_line_and_key(
     assert [label.annotator for label in read_labels(lake)] == ["bob"]
 
 
+def test_rows_refused_for_one_reason_are_one_line(lake: Lake, tmp_path: Path) -> None:
+    """A file of hundreds of rows without a key prints one line, with the first of their lines."""
+    without = {"annotator_kind": ""}
+    done = import_rows(lake, Catalog(root=tmp_path), *[without] * 7, {"annotator": ""})
+    many, one = done.describe_refused()
+    assert many.startswith(f"{done.path}:1, 2, 3, 4, 5, … (7 rows): ")
+    assert one.startswith(f"{done.path}:8: ")
+    assert done.describe_refused(most=3)[-1].startswith(f"{done.path}: 5 more rows refused")
+
+
 def test_a_sheet_says_which_answer_is_judged(lake: Lake, tmp_path: Path) -> None:
     """A filled-in sheet is about the answer it showed, even if the trace was corrected since."""
     (queued,) = review_queue.build_queue("chat", ["t1"], [], {}, RIGHT, ReviewQueue(double=0))
@@ -219,10 +229,10 @@ TONE = "dimension: tone, labels: right, recorded: true, map: {good: pass, bad: f
         ({"verdict": "goood"}, "`verdict` is 'goood'; right maps good, bad, unsure; did you mean"),
         ({"verdict": 7}, "`verdict` is '7'; right maps good, bad, unsure"),
         ({"verdict": ["good", "odd"]}, "right maps good, bad, unsure"),
-        ({"dimension": "rihgt"}, "'rihgt'; the suite of desk knows right; did you mean 'right'?"),
+        ({"dimension": "rihgt"}, "'rihgt'; the suite of desk has right; did you mean 'right'?"),
         ({"dimension": "tone"}, "the suite's `labels` calls it 'right' in labels"),
-        ({"dimension": "rite", "annotator": "gold"}, "'rite'; the suite of desk knows right"),
-        ({"trace_id": "t9", "dimension": "rite"}, "'rite'; the suites know right"),
+        ({"dimension": "rite", "annotator": "gold"}, "'rite'; the suite of desk has right"),
+        ({"trace_id": "t9", "dimension": "rite"}, "'rite'; the suites have right"),
         ({"trace_id": "t9", "verdict": "maybe"}, "`verdict` is 'maybe'; right maps good"),
     ],
 )

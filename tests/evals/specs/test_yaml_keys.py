@@ -57,6 +57,27 @@ def test_a_key_that_is_no_text_is_named_with_its_line(
 @pytest.mark.parametrize(
     ("row", "line", "words"),
     [
+        ("    questoin: Again?\n", 5, "questoin: there is no such key; did you mean `question`?"),
+        ("    weight: 3\n", 5, "weight: there is no such key; expected one of dimension, question"),
+        ("    sample: {rates: 1}\n", 5, "sample.rates: there is no such key; did you mean `rate`?"),
+        ("    sample:\n      rate: 1\n      at_most: 0\n", 7, "sample.at_most: Input should be"),
+        ("    slices:\n      web: {targt: 1}\n", 6, "slices.web.targt: there is no such key"),
+        ("    sample:\n      strata: {minimum: 3}\n", 6, "sample.strata.by: this key is needed"),
+        ("    slices: {web: 3}\n", 5, "slices.web: expected keys and values"),
+    ],
+)
+def test_a_wrong_key_is_named_with_its_line_and_what_was_meant(
+    tmp_path: Path, row: str, line: int, words: str
+) -> None:
+    """Of alternatives, the message is of the one that was meant, and names the nearest key."""
+    (message,) = messages(tmp_path, HEAD + row)
+    assert message.startswith(f"{line}: ")
+    assert words in message
+
+
+@pytest.mark.parametrize(
+    ("row", "line", "words"),
+    [
         (
             "    map:\n      good: pass\n      good: fail\n",
             7,
