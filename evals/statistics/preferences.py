@@ -18,7 +18,13 @@ from evals.statistics.paired import measure_difference
 
 PRIOR_PAIRS = 1.0
 """Pairs without a difference, half of them won, that are added so that a fit always exists."""
-STEPS = 50
+PRIOR_OF_POSITION = 0.004
+"""The same for the effect of position, which is large where it decides nearly every pair: a prior
+that makes it smaller brings the share nearer to one half."""
+LEAST_CONSISTENT = 10
+"""Pairs judged alike in both orders, below which nothing is said of the share without effects."""
+STEPS, MOST = 50, 2.0
+"""Of Newton's method: how many, and the largest."""
 
 
 class JudgedPair(NamedTuple):
@@ -50,7 +56,8 @@ class Preferences(NamedTuple):
     longer: Estimate | None
     """How often the longer answer is preferred, in pairs of different lengths."""
     equal_length: Estimate | None
-    """How often the answer would be preferred if both were shown alike and equally long."""
+    """How often the answer would be preferred if both were shown alike and equally long; None
+    where fewer than ten pairs were judged alike in both orders."""
 
 
 def measure_preferences(pairs: Sequence[JudgedPair]) -> Preferences:
@@ -97,9 +104,12 @@ def fit_equal_length(pairs: Sequence[JudgedPair]) -> Estimate | None:
 
     A logistic regression on the position (1 first, -1 last) and tanh(d / sd) of the difference in
     length d (Dubois et al. 2024), each pair with both orders; the interval is by the sandwich of
-    sessions. None where there are fewer than two pairs.
+    sessions, and at least as wide as that of independent answers. Given the sum of its two orders,
+    a pair whose verdict follows the order shows nothing of the answers: Student's t is that of the
+    others. None where they are fewer than ten.
     """
-    if len(pairs) < 2:
+    consistent = count_consistent(pairs)
+    if consistent < LEAST_CONSISTENT:
         return None
     spread = math.sqrt(sum(pair.longer_by**2 for pair in pairs) / len(pairs)) or 1.0
     length = np.array([math.tanh(pair.longer_by / spread) for pair in pairs])
@@ -116,10 +126,20 @@ def fit_equal_length(pairs: Sequence[JudgedPair]) -> Estimate | None:
     np.add.at(sums, [at[str(pair.session)] for pair in pairs] * 2, moves)
     groups = len(names)
     meat = sums.T @ sums * (groups / max(1, groups - 1))
-    plain = float(bread[0, 0]) / 2  # no pair counts as more than one answer in two orders
-    error = math.sqrt(max(float((bread @ meat @ bread)[0, 0]), plain))
-    reach = t_quantile(max(1, groups - 1)) * error
+    error = math.sqrt(max(float((bread @ meat @ bread)[0, 0]), float(bread[0, 0])))
+    reach = t_quantile(max(1, min(groups, int(consistent)) - 1)) * error
     return Estimate(*(float(expit(own[0] + side * reach)) for side in (0, -1, 1)))
+
+
+def count_consistent(pairs: Sequence[JudgedPair]) -> float:
+    """Counts the pairs judged alike in both orders, by weight; two ties count one half."""
+    weight = sum(pair.weight for pair in pairs)
+    alike = sum(
+        pair.weight
+        * (pair.shown_first * pair.shown_last + (1 - pair.shown_first) * (1 - pair.shown_last))
+        for pair in pairs
+    )
+    return alike / weight * len(pairs) if pairs else 0.0
 
 
 Array = NDArray[np.float64]
@@ -128,16 +148,17 @@ Array = NDArray[np.float64]
 def fit_logistic(rows: Array, won: Array, weights: Array) -> tuple[Array, Array]:
     """Fits a logistic regression by Newton's method; returns it with its inverse information.
 
-    `PRIOR_PAIRS` pull each coefficient a little towards 0.
+    Each coefficient is pulled a little towards 0; the second is that of the position.
     """
     own = np.zeros(rows.shape[1])
-    prior = np.eye(rows.shape[1]) * PRIOR_PAIRS / 4
+    prior = np.diag([PRIOR_PAIRS, PRIOR_OF_POSITION, PRIOR_PAIRS]) / 4
     bread: Array = prior
     for _ in range(STEPS):
         chance = expit(rows @ own)
         information = rows.T @ (rows * (weights * chance * (1 - chance))[:, None]) + prior
         bread = np.linalg.inv(information).astype(np.float64)
         step = bread @ (rows.T @ ((won - chance) * weights) - prior @ own)
+        step = step * min(1.0, MOST / max(MOST, float(np.abs(step).max())))
         own = own + step
         if float(np.abs(step).max()) < 1e-9:
             break

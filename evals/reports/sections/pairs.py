@@ -53,7 +53,8 @@ class Pairs:
     """How often the longer answer is preferred, among pairs of different lengths."""
     equal_length: PairShare | None
     """How often the night's answer would be preferred if both were equally long: a logistic
-    regression on position and length, see `evals/statistics/preferences.py`."""
+    regression on position and length, see `evals/statistics/preferences.py`; null where fewer than
+    ten pairs were judged alike in both orders, since the others show nothing of the answers."""
 
 
 def collect(night: NightData) -> tuple[PairRow, ...]:
