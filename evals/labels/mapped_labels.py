@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import get_args
 
 from evals.evaluators.gold import GoldAndLabels
 from evals.evaluators.label_verdicts import (
@@ -194,6 +195,13 @@ def list_dimensions(catalog: Catalog, app: str, subject: Subject) -> Sequence[Di
     suite = catalog.suites.get(catalog.app(app).suite or "")
     own = [one for one in suite.dimensions if one.subject == subject] if suite else []
     return own if subject != "trace" else [*own, *list_guardrails(catalog, app, own)]
+
+
+def list_every_dimension(catalog: Catalog, app: str) -> list[Dimension]:
+    """Lists the dimensions of an application, whatever they evaluate; none of an unknown one."""
+    if app not in catalog.apps:
+        return []
+    return [one for subject in get_args(Subject) for one in list_dimensions(catalog, app, subject)]
 
 
 def list_guardrails(catalog: Catalog, app: str, own: Sequence[Dimension]) -> Sequence[Dimension]:

@@ -16,7 +16,7 @@ from evals.evaluators.gold import is_about
 from evals.evaluators.label_verdicts import is_from_people, list_votes, map_verdict
 from evals.evaluators.label_wordings import digest_wording, list_outdated
 from evals.evaluators.registry import is_recorded
-from evals.labels.mapped_labels import list_dimensions
+from evals.labels.mapped_labels import list_every_dimension
 from evals.labels.night_queue import list_review_dimensions
 from evals.labels.people_agreement import Vote, compare_annotators
 from evals.labels.review_queue import REGRADE
@@ -124,13 +124,8 @@ def list_offers(lake: Lake, catalog: Catalog, app: str, dimension: str) -> list[
 
 def find_rules(catalog: Catalog, app: str, dimension: str) -> LabelRules:
     """Finds how the labels of a dimension are read."""
-    dimensions = (
-        one
-        for subject in ("trace", "session")
-        for one in list_dimensions(catalog, app, subject)
-        if one.dimension == dimension
-    )
-    return next(dimensions).label_rules
+    every = list_every_dimension(catalog, app)
+    return next(one.label_rules for one in every if one.dimension == dimension)
 
 
 def is_candidate(label: Label, name: str) -> bool:

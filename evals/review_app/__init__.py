@@ -12,7 +12,7 @@ How to add pages:
 - A route is `page(path, function)` for GET or `form(path, function)` for POST, both of
   `visits`. The function takes a `Visit` and returns a response; it is plain and runs in a thread.
   A visit has the site (lake, catalog, clock, indexes), the session (who, in which role), the
-  parameters of the path, the query, and the form's values. Nobody without a session gets there,
+  parameters of the path, the query, and the form's fields. Nobody without a session gets there,
   a reader never gets to a form, and a form without the session's CSRF token is refused.
 - A page is `render(visit, "NAME.html", **values)` of `visits`, with a template in `templates/`
   that extends `page.html` and fills its block `main`. Each `<form method="post">` contains
@@ -21,5 +21,5 @@ How to add pages:
 - A key is an attribute: `data-key="c" data-help="Keep as a case"` on a link, button or field. The
   script clicks or focuses it, and the help overlay (`?`) lists every one of the page.
 - After a form, answer with `redirect(path)`; refuse with `raise Refused(status, sentence)`.
-- A link in the menu is a line in `MENU` of the module.
+- A link in the menu is a line in `MENU` of `rendering`.
 """

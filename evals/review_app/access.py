@@ -1,4 +1,4 @@
-"""Pages for signing in with the token of the printed link, for giving a name, and signing out.
+"""Pages for signing in with the token of the printed link, and for giving a name.
 
 Tokens and cookies are checked in `sessions`.
 """
@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from evals.review_app.rendering import MenuEntry, render_template
+from evals.review_app.rendering import render_template
 from evals.review_app.sessions import LIFETIME, Session, name_annotator, start_session
 from evals.review_app.site import ReviewSite
 from evals.review_app.visits import (
@@ -78,19 +78,8 @@ def save_name(visit: Visit) -> Response:
     return response
 
 
-async def sign_out(request: Request) -> Response:
-    """Ends the session of this browser."""
-    site: ReviewSite = request.app.state.site
-    response = refuse_token("You are signed out.", 200)
-    response.delete_cookie(site.access.cookie)
-    return response
-
-
-MENU: tuple[MenuEntry, ...] = ()
-
 ROUTES = (
     Route("/login", sign_in, methods=["GET", "POST"]),
     page("/name", ask_name),
     form("/name", save_name),
-    Route("/logout", sign_out, methods=["POST"]),
 )

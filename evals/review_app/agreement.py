@@ -16,12 +16,12 @@ from evals.evaluators.label_wordings import digest_wording
 from evals.labels.people_agreement import PeopleAgreement, Vote, count_pairs, pool_pairs
 from evals.labels.verdicts import RefusedVerdict, record_label
 from evals.records import Label
+from evals.reports.phrases import capitalize_first
 from evals.review_app.progress import list_paces
 from evals.review_app.questions import Opinion, describe_label, describe_score, find_question
 from evals.review_app.queue_index import Question
-from evals.review_app.rendering import MenuEntry
 from evals.review_app.subjects import draw_subject, read_subject, read_trace
-from evals.review_app.verdict_forms import describe_change, read_draft
+from evals.review_app.verdict_forms import build_label, describe_change, read_draft
 from evals.review_app.views import View, get_about, open_view
 from evals.review_app.visits import Refused, Visit, form, page, redirect, render
 from evals.review_app.votes import (
@@ -92,7 +92,7 @@ def list_disputed(visit: Visit, view: View) -> list[Question]:
     ]
 
 
-def show_case(visit: Visit) -> Response:
+def show_disputed(visit: Visit) -> Response:
     """Shows a question with all verdicts on it, to decide between people."""
     return show_adjudication(visit, find_question(visit, visit.params["key"]))
 
@@ -139,26 +139,14 @@ def save_adjudication(visit: Visit) -> Response:
         return show_adjudication(visit, question, draft.note, "Choose Pass or Fail.")
     if not draft.note:
         return show_adjudication(visit, question, "", "Write why, so that both can learn from it.")
-    trace, row = read_trace(site, question), question.row
+    trace = read_trace(site, question)
     if changed := describe_change(visit, question, trace):
         return show_adjudication(visit, question, draft.note, changed)
-    label = Label(
-        subject_id=row.trace_id,
-        dimension=row.labels,
-        verdict=verdict,
-        annotator=visit.session.annotator,
-        annotator_kind="adjudicated",
-        critique=draft.note,
-        answer=digest_answer(trace),
-        rubric_version=digest_wording(row.question),
-        time=site.now(),
-        seconds_spent=draft.seconds or None,
-        sampling_probability=row.probability,
-    )
+    label = build_label(visit, question, trace, verdict, draft, "adjudicated")
     try:
         record_decision(visit, question, label)
     except RefusedVerdict as error:
-        return show_adjudication(visit, question, draft.note, f"{error}.")
+        return show_adjudication(visit, question, draft.note, f"{capitalize_first(str(error))}.")
     rest = list_disputed(visit, open_view(visit, {"state": "all"}))
     return redirect(f"/adjudication/{rest[0].key}" if rest else "/agreement")
 
@@ -177,15 +165,13 @@ def record_decision(visit: Visit, question: Question, label: Label) -> None:
         if not before and not is_disputed(find_dimension(site.catalog, question), labels):
             raise Refused(409, "nobody disagrees on this answer; judge it in the queue")
         if before and before != visit.field("decided"):
-            raise RefusedVerdict("Somebody decided meanwhile: read it; yours would replace it")
+            raise RefusedVerdict("somebody decided meanwhile: read it; yours would replace it")
         replaced = dataclasses.replace(label, supersedes=before or None)
         record_label(site.lake, site.catalog, replaced, site.now())
 
 
-MENU = (MenuEntry("/agreement", "Agreement"),)
-
 ROUTES = (
     page("/agreement", show_agreement),
-    page("/adjudication/{key}", show_case),
+    page("/adjudication/{key}", show_disputed),
     form("/adjudication/{key}", save_adjudication),
 )

@@ -21,19 +21,18 @@ from evals.review_app import (
     regrading,
     verdict_forms,
 )
-from evals.review_app.rendering import MENU, load_assets, render_template
+from evals.review_app.rendering import load_assets, render_template
 from evals.review_app.site import ReviewSite
 from evals.review_app.visits import Refused
 from evals.storage.lake import LakeError
 
 AREAS = (questions, verdict_forms, agreement, notes, modes, cases, regrading, access)
-"""Each has its routes in `ROUTES` and its links in `MENU`, in the order of the menu."""
+"""Each has its routes in `ROUTES`."""
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 def build_app(site: ReviewSite) -> Starlette:
     """Builds the application of a home under review."""
-    MENU[:] = [entry for area in AREAS for entry in area.MENU]
     assets = [Route(one.path, show_asset, methods=["GET"]) for one in load_assets().values()]
     app = Starlette(
         routes=[*assets, *(route for area in AREAS for route in area.ROUTES)],

@@ -11,7 +11,7 @@ from evals.specs import CatalogError
 from evals.specs.cases import Case, load_cases, locate_cases
 
 
-def load_set(site: ReviewSite, app: str) -> list[Case]:
+def load_intact_set(site: ReviewSite, app: str) -> list[Case]:
     """Loads an application's set; none where a line of it is broken, which the gate names."""
     try:
         return load_cases(locate_cases(site.catalog.root, app))
@@ -22,4 +22,4 @@ def load_set(site: ReviewSite, app: str) -> list[Case]:
 def find_case(site: ReviewSite, question: Question) -> Case | None:
     """Finds the case of a question's trace and dimension."""
     key = (question.row.trace_id, question.row.dimension)
-    return next((one for one in load_set(site, question.row.app) if one.key == key), None)
+    return next((one for one in load_intact_set(site, question.row.app) if one.key == key), None)

@@ -11,10 +11,9 @@ from starlette.routing import Route
 from evals.cases.adding import CaseError, CaseRequest, add_case, remove_cases
 from evals.evaluators.gold import GoldAndLabels
 from evals.privacy.row_filter import PrivacyFilter
-from evals.review_app.case_index import load_set
+from evals.review_app.case_index import load_intact_set
 from evals.review_app.notes import check_app
 from evals.review_app.questions import describe_decision, find_question
-from evals.review_app.rendering import MenuEntry
 from evals.review_app.site import ReviewSite
 from evals.review_app.subjects import read_subject
 from evals.review_app.views import open_view
@@ -26,10 +25,8 @@ from evals.storage.label_records import read_gold_values, read_labels
 
 def show_cases(visit: Visit) -> Response:
     """Shows the regression set of each application."""
-    paths = list_case_files(visit.site.catalog.root)
-    sets = {
-        path.stem: load_set(visit.site, path.stem) for path in paths if path.parent.name == CASES
-    }
+    paths = (path for path in list_case_files(visit.site.catalog.root) if path.parent.name == CASES)
+    sets = {path.stem: load_intact_set(visit.site, path.stem) for path in paths}
     shown = [(app, hash_cases(own), own) for app, own in sets.items() if own]
     count = sum(len(own) for _, _, own in shown)
     return render(visit, "cases.html", sets=shown, count=count)
@@ -37,7 +34,7 @@ def show_cases(visit: Visit) -> Response:
 
 def keep_case(visit: Visit) -> Response:
     """Adds the answer of a question to its application's set, with the visitor's verdict."""
-    view = open_view(visit, {name: visit.field(name) for name in visit.form})
+    view = open_view(visit, visit.list_fields())
     question = find_question(visit, visit.params["key"])
     decision = describe_decision(visit, view, question)
     if decision is None or decision.own is None or decision.own.verdict not in ("pass", "fail"):
@@ -75,8 +72,6 @@ def remove_case(visit: Visit) -> Response:
         raise Refused(409, str(error)) from error
     return redirect("/cases")
 
-
-MENU = (MenuEntry("/cases", "Cases"),)
 
 ROUTES: tuple[Route, ...] = (
     page("/cases", show_cases),

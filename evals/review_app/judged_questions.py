@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 
 from evals.evaluators.label_verdicts import is_from_people
-from evals.labels.mapped_labels import list_dimensions
-from evals.records import Subject
+from evals.labels.mapped_labels import list_every_dimension
 from evals.review_app.queue_index import Question, make_key
 from evals.specs import Catalog, Dimension
 from evals.storage.documents.review_queues import ReviewQuestion
@@ -18,7 +17,6 @@ from evals.storage.lake import Lake
 from evals.storage.verdict_files import VerdictRow
 
 REASON = "judged before"
-SUBJECTS: tuple[Subject, ...] = ("trace", "session", "pair")
 
 
 class JudgedQuestions:
@@ -53,10 +51,7 @@ class JudgedQuestions:
 
 def name_dimensions(catalog: Catalog, app: str) -> Mapping[str, Dimension]:
     """Returns the dimensions of an application by the labels' name."""
-    if app not in catalog.apps:
-        return {}
-    every = (one for subject in SUBJECTS for one in list_dimensions(catalog, app, subject))
-    return {one.labels_name: one for one in every}
+    return {one.labels_name: one for one in list_every_dimension(catalog, app)}
 
 
 def build_question(row: VerdictRow, dimension: Dimension, night: date) -> Question:

@@ -16,7 +16,6 @@ from evals.error_analysis import modes
 from evals.error_analysis.modes import Change, ModeError
 from evals.error_analysis.progress import count_transitions, list_mode_notes
 from evals.review_app.notes import check_app, find_title, link_trace, measure
-from evals.review_app.rendering import MenuEntry
 from evals.review_app.visits import Refused, Visit, form, page, redirect, render
 from evals.storage.documents.failure_modes import (
     ACTIONS,
@@ -174,7 +173,5 @@ FORMS: dict[str, Callable[[Visit], Change]] = {
     "decide": decide,
 }
 """What a form of the page may change, by its name."""
-
-MENU: tuple[MenuEntry, ...] = ()
 
 ROUTES: tuple[Route, ...] = (page("/modes", show_modes), form("/modes/change", change_modes))

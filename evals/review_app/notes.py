@@ -26,9 +26,8 @@ from evals.error_analysis.progress import Progress, measure_progress
 from evals.error_analysis.reading import NIGHTS, make_reading_list
 from evals.records import Trace, digest
 from evals.reports.pages.natural_form import render_natural_form
-from evals.reports.phrases import join_names
+from evals.reports.phrases import capitalize_first, join_names
 from evals.review_app.progress import describe_progress, estimate_pace
-from evals.review_app.rendering import MenuEntry
 from evals.review_app.verdict_forms import read_seconds
 from evals.review_app.visits import Refused, Visit, form, page, redirect, render
 from evals.storage.documents.failure_modes import read_taxonomy
@@ -260,7 +259,7 @@ def save_note(visit: Visit) -> Response:
     draft = DraftNote(
         verdict="fail" if is_fail else "pass",
         author=visit.session.annotator,
-        text=read_text(visit),
+        text=visit.read_note(),
         place=visit.field("place") if is_fail else "",
         seconds_spent=read_seconds(visit.field("seconds")),
     )
@@ -268,15 +267,10 @@ def save_note(visit: Visit) -> Response:
     try:
         write_note(site.lake, site.catalog, found, draft, site.now())
     except (NoteError, UnknownPlaceError) as error:
-        return show_form(visit, reading, f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        return show_form(visit, reading, f"{capitalize_first(str(error))}.")
     delete_draft(site.lake, visit.session.annotator, reading.key)
     is_left = bool(list_unread(site.lake, reading.app))
     return redirect(link_trace(reading.app) if is_left else link_modes(reading.app))
-
-
-def read_text(visit: Visit) -> str:
-    """Reads the words of a note."""
-    return visit.field("note").replace("\r\n", "\n").strip()
 
 
 def save_draft(visit: Visit) -> Response:
@@ -285,7 +279,7 @@ def save_draft(visit: Visit) -> Response:
     key = make_draft_key(visit.field("app"), visit.field("trace"))
     seconds = read_seconds(visit.field("seconds")) or 0.0
     places = (visit.field("place"),)
-    draft = Draft(visit.field("trace"), read_text(visit), places, seconds, visit.site.now())
+    draft = Draft(visit.field("trace"), visit.read_note(), places, seconds, visit.site.now())
     write_draft(lake, annotator, key, draft)
     return Response(status_code=204)
 
@@ -312,8 +306,6 @@ def undo_note(visit: Visit) -> Response:
     number = ids.index(last.trace_id) + 1 if last.trace_id in ids else None
     return redirect(link_trace(app, number))
 
-
-MENU = (MenuEntry("/reading", "Error analysis"),)
 
 ROUTES: tuple[Route, ...] = (
     page("/reading", show_analyses),

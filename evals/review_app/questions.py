@@ -19,7 +19,6 @@ from evals.records import Label, Score
 from evals.review_app.case_index import find_case
 from evals.review_app.progress import compute_hourly
 from evals.review_app.queue_index import Question
-from evals.review_app.rendering import MenuEntry
 from evals.review_app.subjects import draw_subject, read_subject
 from evals.review_app.taxonomy import list_tags
 from evals.review_app.verdict_index import find_own, is_deferred
@@ -215,8 +214,6 @@ def describe_score(score: Score) -> Opinion:
     words = score.explanation or score.code or ""
     return Opinion(score.evaluator, score.verdict or score.status, words)
 
-
-MENU = (MenuEntry("/", "Queue"),)
 
 ROUTES = (
     page("/", show_queue),

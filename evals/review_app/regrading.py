@@ -20,7 +20,6 @@ from evals.labels.regrading import (
     queue_offers,
     read_wordings,
 )
-from evals.review_app.rendering import MenuEntry
 from evals.review_app.visits import Refused, Visit, form, page, redirect, render
 
 MOST = 50
@@ -68,7 +67,5 @@ def ask_again(visit: Visit) -> Response:
     queue_offers(lake, app, dimension, offers)
     return redirect("/?reason=regrade")
 
-
-MENU = (MenuEntry("/regrade", "Changed questions"),)
 
 ROUTES: tuple[Route, ...] = (page("/regrade", show_changed), form("/regrade", ask_again))

@@ -32,8 +32,13 @@ class MenuEntry(NamedTuple):
     title: str
 
 
-MENU: list[MenuEntry] = []
-"""What the menu has, in the order of the areas; `app` fills it."""
+MENU = (
+    MenuEntry("/", "Queue"),
+    MenuEntry("/agreement", "Agreement"),
+    MenuEntry("/reading", "Error analysis"),
+    MenuEntry("/cases", "Cases"),
+    MenuEntry("/regrade", "Changed questions"),
+)
 
 
 @functools.cache

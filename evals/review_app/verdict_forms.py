@@ -12,10 +12,10 @@ from starlette.responses import Response
 from evals.evaluators.gold import digest_answer
 from evals.evaluators.label_wordings import digest_wording
 from evals.labels.verdicts import RefusedVerdict, record_label, withdraw_label
-from evals.records import Label, Trace
+from evals.records import AnnotatorKind, Label, Trace
+from evals.reports.phrases import capitalize_first
 from evals.review_app.questions import find_draft, find_question, make_skip, show_form
 from evals.review_app.queue_index import Question, make_key
-from evals.review_app.rendering import MenuEntry
 from evals.review_app.subjects import read_trace
 from evals.review_app.views import open_view
 from evals.review_app.visits import Refused, Visit, form, redirect
@@ -30,7 +30,7 @@ NO_REASON = "Write what is wrong, or choose a tag: a failure without a reason te
 
 def save_verdict(visit: Visit) -> Response:
     """Stores a verdict and leads to the next question."""
-    view = open_view(visit, {name: visit.field(name) for name in visit.form})
+    view = open_view(visit, visit.list_fields())
     question, annotator = find_question(visit, visit.params["key"]), visit.session.annotator
     draft = read_draft(visit, question)
     verdict = visit.field("verdict")
@@ -38,15 +38,16 @@ def save_verdict(visit: Visit) -> Response:
         return show_form(visit, view, question, draft, "Choose Pass, Fail or Defer.")
     if verdict == "fail" and not draft.note and not draft.tags:
         return show_form(visit, view, question, draft, NO_REASON)
-    trace = read_trace(visit.site, question)
+    site, trace = visit.site, read_trace(visit.site, question)
     if changed := describe_change(visit, question, trace):
         return show_form(visit, view, question, draft, changed)
     following = view.find_next(question.key, skip=make_skip(visit))
     try:
-        store_label(visit, build_label(visit, question, trace, verdict, draft))
+        label = build_label(visit, question, trace, verdict, draft)
+        record_label(site.lake, site.catalog, label, site.now())
     except RefusedVerdict as error:
-        return show_form(visit, view, question, draft, f"{str(error)[:1].upper()}{str(error)[1:]}.")
-    delete_draft(visit.site.lake, annotator, question.key)
+        return show_form(visit, view, question, draft, f"{capitalize_first(str(error))}.")
+    delete_draft(site.lake, annotator, question.key)
     if following is None or following.key == question.key:
         return redirect(view.link("/", after=question.key))
     return redirect(view.link(f"/questions/{following.key}", after=question.key))
@@ -66,7 +67,7 @@ def read_draft(visit: Visit, question: Question) -> Draft:
     """Reads the verdict that a form has on a question."""
     return Draft(
         trace_id=question.row.trace_id,
-        note=visit.field("note").replace("\r\n", "\n").strip(),
+        note=visit.read_note(),
         tags=read_tags(visit.form.get("tag", ())),
         seconds=read_seconds(visit.field("seconds")) or 0.0,
         time=visit.site.now(),
@@ -89,16 +90,21 @@ def read_seconds(text: str) -> float | None:
 
 
 def build_label(
-    visit: Visit, question: Question, trace: Trace, verdict: str, draft: Draft
+    visit: Visit,
+    question: Question,
+    trace: Trace,
+    verdict: str,
+    draft: Draft,
+    kind: AnnotatorKind = "human",
 ) -> Label:
-    """Builds the label of a verdict."""
+    """Builds the label of a verdict, or of a decision between people (`adjudicated`)."""
     row = question.row
     return Label(
         subject_id=row.trace_id,
         dimension=row.labels,
         verdict=verdict,
         annotator=visit.session.annotator,
-        annotator_kind="human",
+        annotator_kind=kind,
         critique=draft.note,
         answer=digest_answer(trace),
         rubric_version=digest_wording(row.question),
@@ -107,15 +113,6 @@ def build_label(
         sampling_probability=row.probability,
         tags=draft.tags,
     )
-
-
-def store_label(visit: Visit, label: Label) -> Label:
-    """Stores a label.
-
-    Raises:
-        RefusedVerdict: no suite can use it, or its trace is gone.
-    """
-    return record_label(visit.site.lake, visit.site.catalog, label, visit.site.now())
 
 
 def save_draft(visit: Visit) -> Response:
@@ -128,7 +125,7 @@ def save_draft(visit: Visit) -> Response:
 
 def undo_verdict(visit: Visit) -> Response:
     """Takes the visitor's last verdict back, and opens it again with its note."""
-    view = open_view(visit, {name: visit.field(name) for name in visit.form})
+    view = open_view(visit, visit.list_fields())
     annotator, site = visit.session.annotator, visit.site
     last = next(reversed(view.verdicts.by_annotator.get(annotator, ())), None)
     if last is None:
@@ -146,8 +143,6 @@ def undo_verdict(visit: Visit) -> Response:
         write_draft(site.lake, annotator, question.key, draft)
     return redirect(view.link(f"/questions/{question.key}", undone="1"))
 
-
-MENU: tuple[MenuEntry, ...] = ()
 
 ROUTES = (
     form("/questions/{key}/verdict", save_verdict),

@@ -32,7 +32,7 @@ class View(NamedTuple):
     """Empty for a reader."""
     selection: Selection
     state: Shown
-    disputed: Callable[[], frozenset[str]]
+    disagreements: Callable[[], frozenset[str]]
     """Finds the keys of the questions on which people or judges disagree."""
 
     def list_labels(self, question: Question) -> list[Label]:
@@ -55,7 +55,7 @@ class View(NamedTuple):
     def make_filter(self) -> Callable[[Question], bool]:
         """Returns whether a question is in the chosen state."""
         if self.state == "disagreement":
-            keys = self.disputed()
+            keys = self.disagreements()
             return lambda question: question.key in keys
         if self.state == "all":
             return lambda question: True
@@ -105,12 +105,9 @@ class View(NamedTuple):
 
     def link(self, path: str, **more: object) -> str:
         """Returns an address that keeps the choice."""
-        chosen = {**self.selection._asdict(), "state": self.state} | more
-        usual = chosen.get("state") == "undecided"
-        values = {k: v for k, v in chosen.items() if v not in ("", None)}
-        if usual:
-            del values["state"]
-        query = urlencode(values, errors="replace")
+        state = "" if self.state == "undecided" else self.state
+        chosen = {**self.selection._asdict(), "state": state, **more}
+        query = urlencode({k: v for k, v in chosen.items() if v != ""}, errors="replace")
         return f"{path}?{query}" if query else path
 
 
@@ -122,10 +119,10 @@ def open_view(visit: Visit, values: Mapping[str, str]) -> View:
     queue, verdicts = visit.site.queue.select(selection), visit.site.verdicts.read()
     annotator = visit.session.annotator if visit.session.may_write else ""
 
-    def find_disputed() -> frozenset[str]:
-        return frozenset(list_disputed(visit.site, queue, verdicts, annotator))
+    def find_disagreements() -> frozenset[str]:
+        return frozenset(list_disagreements(visit.site, queue, verdicts, annotator))
 
-    return View(queue, verdicts, annotator, selection, state, find_disputed)
+    return View(queue, verdicts, annotator, selection, state, find_disagreements)
 
 
 def read_state(text: str) -> Shown:
@@ -134,7 +131,7 @@ def read_state(text: str) -> Shown:
     return states.get(text, "undecided")
 
 
-def list_disputed(
+def list_disagreements(
     site: ReviewSite, queue: Queue, verdicts: Verdicts, annotator: str
 ) -> Iterator[str]:
     """Lists the keys of questions on which people, or a person and a judge, disagree.

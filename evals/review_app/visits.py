@@ -22,8 +22,8 @@ from evals.review_app.site import ReviewSite
 
 MAX_FORM_BYTES = 1_000_000
 MOST_FIELDS = 200
-NAMELESS = ("/name", "/logout")
-"""What an annotator may do before giving a name."""
+NAME_PAGE = "/name"
+"""The only page for an annotator without a name."""
 CSRF = "csrf"
 
 
@@ -51,6 +51,14 @@ class Visit(NamedTuple):
         """Returns the value of a field; empty where it is missing."""
         return self.form.get(name, ("",))[-1]
 
+    def list_fields(self) -> dict[str, str]:
+        """Returns the value of each field of the form."""
+        return {name: self.field(name) for name in self.form}
+
+    def read_note(self) -> str:
+        """Returns what somebody wrote into the field `note`, with plain line breaks."""
+        return self.field("note").replace("\r\n", "\n").strip()
+
 
 Answer = Callable[[Visit], Response]
 
@@ -77,8 +85,8 @@ def make_endpoint(answer: Answer, *, is_form: bool = False) -> Callable[..., obj
         form = await read_form(request) if is_form else {}
         if is_form:
             check_form(site, session, form)
-        if session.may_write and not session.annotator and path not in NAMELESS:
-            return redirect("/name")
+        if session.may_write and not session.annotator and path != NAME_PAGE:
+            return redirect(NAME_PAGE)
         query = dict(request.query_params)
         visit = Visit(site, session, request.path_params, query, form, path)
         return await run_in_threadpool(answer, visit)
@@ -102,8 +110,7 @@ def ask_to_sign_in(request: Request) -> Response:
         return repeat_visit(
             request.url.path + (f"?{request.url.query}" if request.url.query else "")
         )
-    status = 401
-    return HTMLResponse(render_template("sign_in.html", problem="", refresh=""), status)
+    return HTMLResponse(render_template("sign_in.html", problem="", refresh=""), 401)
 
 
 def repeat_visit(path: str) -> HTMLResponse:
@@ -129,7 +136,7 @@ async def read_form(request: Request) -> dict[str, tuple[str, ...]]:
             )
     try:
         fields = parse_qs(
-            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=200
+            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
         )
     except ValueError as error:
         raise Refused(400, "the form is not UTF-8, or has too many fields") from error
@@ -164,6 +171,6 @@ def is_local(path: str) -> bool:
 def render(visit: Visit, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
     """Renders a page for a visitor."""
     token = visit.site.access.make_csrf_token(visit.session)
-    csrf = Markup('<input type="hidden" name="csrf" value="{}">').format(token)
+    csrf = Markup('<input type="hidden" name="{}" value="{}">').format(CSRF, token)
     about = {"visitor": visit.session, "csrf": csrf, "menu": MENU, "here": visit.path}
     return HTMLResponse(render_template(template, **about, **values), status)

@@ -9,29 +9,18 @@ from collections.abc import Sequence
 
 from evals.evaluators.label_verdicts import map_verdict
 from evals.evaluators.label_wordings import name_wording
-from evals.labels.mapped_labels import list_dimensions
+from evals.labels.mapped_labels import list_every_dimension
 from evals.labels.people_agreement import Vote
-from evals.records import Label, Outcome, Subject
+from evals.records import Label, Outcome
 from evals.review_app.queue_index import Question
 from evals.review_app.verdict_index import is_deferred
 from evals.specs import Catalog, Dimension
 
-SUBJECTS: tuple[Subject, ...] = ("trace", "session", "pair")
-
 
 def find_dimension(catalog: Catalog, question: Question) -> Dimension | None:
     """Finds the dimension of a question; None where the catalog has it no longer."""
-    if question.row.app not in catalog.apps:
-        return None
-    return next(
-        (
-            one
-            for subject in SUBJECTS
-            for one in list_dimensions(catalog, question.row.app, subject)
-            if one.dimension == question.row.dimension
-        ),
-        None,
-    )
+    every = list_every_dimension(catalog, question.row.app)
+    return next((one for one in every if one.dimension == question.row.dimension), None)
 
 
 def read_vote(dimension: Dimension | None, label: Label) -> bool | None:

@@ -26,7 +26,7 @@ from evals.reports.pages.marks import VERDICT_MARKS, get_verdict, locate_page
 from evals.reports.pages.slice import locate_slices
 from evals.reports.pages.topics import locate_topics
 from evals.reports.pages.trace_links import HasPage, lack_page
-from evals.reports.phrases import count_in_words, join_names
+from evals.reports.phrases import capitalize_first, count_in_words, join_names
 from evals.reports.report import Report
 from evals.reports.result_rows import Result
 from evals.reports.sections import provenance, results
@@ -154,11 +154,6 @@ def describe_board(rows: Sequence[BoardRow]) -> str:
 def find_title(rows: Iterable[BoardRow], app: str) -> str:
     """Returns the title of an application."""
     return next(row.title for row in rows if row.app == app)
-
-
-def capitalize_first(sentence: str) -> str:
-    """Returns a sentence with a capital as its first letter."""
-    return sentence[:1].upper() + sentence[1:]
 
 
 def draw_dimensions(row: BoardRow) -> list[tuple[Result, Trend]]:
