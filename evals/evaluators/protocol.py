@@ -27,6 +27,7 @@ from evals.records import (
     encode_canonical,
 )
 from evals.specs import App, Catalog, Evaluator, Judge, ModelPin, Reads, Sample, TraceField
+from evals.specs.spec_errors import list_problems
 
 if TYPE_CHECKING:
     from evals.models import Request
@@ -249,9 +250,8 @@ def params_problem(kind: type[Params], params: Mapping[str, Json]) -> WrongDecla
     try:
         kind.model_validate(dict(params))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = tuple(str(part) for part in first["loc"])
-        return WrongDeclaration(key or ("params",), first["msg"].removeprefix("Value error, "))
+        first = list_problems(kind, dict(params), error)[0]
+        return WrongDeclaration((*map(str, first.at),) or ("params",), first.message)
     return None
 
 

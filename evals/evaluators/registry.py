@@ -30,6 +30,7 @@ from evals.evaluators.protocol import (
 )
 from evals.records import Failure, digest
 from evals.specs import Check, Evaluator, TraceField
+from evals.specs.spec_errors import find_nearest
 
 GROUP = "andon.evaluators"
 FAMILIES = (
@@ -189,17 +190,15 @@ def find_declared_type(check: Check) -> EvaluatorType:
     """
     of_kind = types_of(check.kind)
     if not of_kind:
-        names = ", ".join(sorted(declared_kinds()))
-        raise WrongDeclaration(
-            (check.kind,), f"no kind {check.kind!r}; known: {names}{describe_broken()}"
-        )
+        names = list_known(check.kind, declared_kinds())
+        raise WrongDeclaration((check.kind,), f"no kind {check.kind!r}; {names}{describe_broken()}")
     by_spec = next((one for one in of_kind.values() if one.names_specs), None)
     named = of_kind.get(check.name)
     evaluator_type = named if named and not named.names_specs else by_spec
     if evaluator_type is None:
-        names = ", ".join(sorted(of_kind))
+        names = list_known(check.name, of_kind)
         raise WrongDeclaration(
-            (check.kind,), f"no check {check.name!r}; known: {names}{describe_broken()}"
+            (check.kind,), f"no check {check.name!r}; {names}{describe_broken()}"
         )
     return evaluator_type
 
@@ -212,9 +211,16 @@ def find_guarding_type(name: str) -> EvaluatorType:
     """
     evaluator_type = find_type(name)
     if evaluator_type is None or not can_guard(evaluator_type):
-        names = ", ".join(sorted(reference_free()))
-        raise WrongDeclaration(("check",), f"no check {name!r}; known: {names}{describe_broken()}")
+        names = list_known(name, reference_free())
+        raise WrongDeclaration(("check",), f"no check {name!r}; {names}{describe_broken()}")
     return evaluator_type
+
+
+def list_known(name: str, names: Iterable[str]) -> str:
+    """Names what was probably meant, else everything that a name may be."""
+    every = sorted(names)
+    near = find_nearest(name, every)
+    return f"did you mean {near!r}?" if near else f"known: {', '.join(every)}"
 
 
 def describe_broken() -> str:

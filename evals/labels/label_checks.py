@@ -5,7 +5,6 @@ Reads no file; a label's application is given.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from evals.evaluators.label_verdicts import is_mapped, spell_verdict
 from evals.labels.mapped_labels import list_guardrails
 from evals.records import GoldValue, Label
 from evals.specs import Catalog, Dimension, Suite
+from evals.specs.spec_errors import find_nearest
 
 SHOWN = 8
 """Names listed in a message."""
@@ -120,6 +120,5 @@ def describe_unknown(name: str, vocabulary: Vocabulary, app: str | None) -> str:
 def list_names(names: Collection[str], wanted: str) -> str:
     """Lists names, and the nearest one to what was found."""
     shown = ", ".join(list(names)[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-    by_fold = {name.casefold(): name for name in names}
-    near = difflib.get_close_matches(wanted.strip().casefold(), list(by_fold), n=1)
-    return shown + (f"; did you mean {by_fold[near[0]]!r}?" if near else "")
+    near = find_nearest(wanted, names)
+    return shown + (f"; did you mean {near!r}?" if near else "")

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from evals.readable import HIDDEN
 from evals.records import AnswerStatus, Trace, Verdict, digest
 from evals.specs.spec import NAME, CatalogError, Name, Spec
+from evals.specs.spec_errors import explain_first
 
 CASES, EXAMPLES = "cases", "examples"
 NO_TIME = datetime.fromtimestamp(0, UTC)
@@ -131,9 +132,9 @@ def is_case_of(line: bytes, traces: Collection[str]) -> bool:
 def explain(error: Exception) -> str:
     """Explains why a line is no case."""
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        return f"{where}: {first['msg']}" if where else first["msg"]
+        first = explain_first(Case, error)
+        where = ".".join(map(str, first.at))
+        return f"{where}: {first.message}" if where else first.message
     return "expected one JSON object a line, as `andon case add` writes it"
 
 

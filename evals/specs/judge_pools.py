@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from evals.specs.spec import CatalogError
+from evals.specs.spec_errors import explain_first
 from evals.specs.suites import Example, Judge
 from evals.specs.yaml_files import describe
 
@@ -45,8 +46,8 @@ def read_pool(path: Path) -> Iterator[Example]:
         try:
             yield Example.model_validate_json(line)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            problems.append(f"{path}:{number}: {place or 'the line'}: {first['msg']}")
+            first = explain_first(Example, error)
+            place = ".".join(map(str, first.at))
+            problems.append(f"{path}:{number}: {place or 'the line'}: {first.message}")
     if problems:
         raise CatalogError(*problems)

@@ -6,7 +6,7 @@ Reads no file; the line of a key is found in `yaml_files`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -34,6 +34,12 @@ def list_problems(kind: type[BaseModel], value: Json, error: ValidationError) ->
         for detail in details
         if not is_other_alternative(detail["loc"], details)
     ]
+
+
+def explain_first(kind: type[BaseModel], error: ValidationError) -> Problem:
+    """Explains the first thing that is wrong with a line of a file of JSON lines."""
+    first = error.errors()[0]
+    return Problem(first["loc"], explain(kind, first))
 
 
 def is_other_alternative(at: Sequence[int | str], details: Sequence[ErrorDetails]) -> bool:
@@ -89,10 +95,16 @@ def explain(kind: type[BaseModel], detail: ErrorDetails) -> str:
 
 def explain_unknown(name: str, keys: Sequence[str]) -> str:
     """Explains that there is no such key, with the nearest one or all that there are."""
-    near = difflib.get_close_matches(name.casefold(), keys, n=1)
-    if near:
-        return f"there is no such key; did you mean `{near[0]}`?"
+    if near := find_nearest(name, keys):
+        return f"there is no such key; did you mean `{near}`?"
     return f"there is no such key; expected one of {', '.join(keys)}" if keys else "not expected"
+
+
+def find_nearest(name: str, names: Iterable[str]) -> str | None:
+    """Finds the name that was probably meant; None where none is near."""
+    by_fold = {one.casefold(): one for one in names}
+    near = difflib.get_close_matches(name.strip().casefold(), list(by_fold), n=1)
+    return by_fold[near[0]] if near else None
 
 
 def list_keys(kind: type[BaseModel], at: Sequence[int | str]) -> list[str]:

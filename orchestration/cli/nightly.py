@@ -253,6 +253,7 @@ def print_result(
     A message or a heartbeat that could not be sent is printed and changes no exit code.
     """
     from evals.reports.archive import read_current_reports
+    from evals.runs.catalog_changes import find_catalog_changes
     from orchestration.cli import board, shortfalls
 
     due = [report for report in read_current_reports(lake) if report.date in outcome.due]
@@ -262,6 +263,7 @@ def print_result(
         terminal.print_json(board.describe_outcome(lake, outcome))
     else:
         board.draw_board(lake, outcome)
+        board.print_lines(one.describe() for one in find_catalog_changes(lake, catalog))
     for failure in outcome.failures:
         terminal.print_error(failure)
     for problem in send_news(lake, catalog, succeeded=heartbeat and not outcome.failures):

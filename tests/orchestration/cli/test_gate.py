@@ -25,7 +25,7 @@ from tests.system.greetings import build_catalog
         ({}, ("--app", "hello"), 4, "no report of hello yet"),
         ({}, ("--app", "hello", "--date", "2026-05-03"), 4, "no report of hello"),
         ({}, ("--app", "unknown"), 2, "unknown"),
-        ({"suites/hello.yaml": {"suite": "hello"}}, ("--app", "hello"), 2, "Field required"),
+        ({"suites/hello.yaml": {"suite": "hello"}}, ("--app", "hello"), 2, "this key is needed"),
     ],
 )
 def test_a_night_without_a_report_is_one_json_document(
