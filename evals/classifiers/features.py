@@ -224,20 +224,16 @@ def compute_vector(
 def select_groups(vector: Vector, names: Sequence[Feature]) -> Vector:
     """Returns the features of some groups alone; embeddings are left out."""
     spans = [(OFFSETS[name], OFFSETS[name] + GROUPS[name].width) for name in names]
-    kept = [
-        (column, value)
-        for column, value in zip(vector.columns, vector.values, strict=True)
-        if any(first <= column < end for first, end in spans)
-    ]
-    return Vector(tuple(c for c, _ in kept), tuple(v for _, v in kept))
+    return filter_columns(vector, lambda column: any(first <= column < end for first, end in spans))
 
 
 def drop_lengths(vector: Vector) -> Vector:
     """Returns the features without lengths."""
-    first = OFFSETS["lengths"]
-    kept = [
-        (column, value)
-        for column, value in zip(vector.columns, vector.values, strict=True)
-        if not first <= column < first + GROUPS["lengths"].width
-    ]
+    lengths = range(OFFSETS["lengths"], OFFSETS["lengths"] + GROUPS["lengths"].width)
+    return filter_columns(vector, lambda column: column not in lengths)
+
+
+def filter_columns(vector: Vector, keeps: Callable[[int], bool]) -> Vector:
+    """Returns the features in some columns alone."""
+    kept = [pair for pair in zip(vector.columns, vector.values, strict=True) if keeps(pair[0])]
     return Vector(tuple(c for c, _ in kept), tuple(v for _, v in kept))

@@ -17,6 +17,8 @@ from evals.classifiers.scikit import Line
 from evals.specs.classifiers import Feature
 from evals.specs.spec import Reads
 from evals.statistics import Agreement, Estimate, Proportion, effective_n
+from evals.statistics.judges_compared import average_rates
+from evals.statistics.threads import run_alone
 
 FOLDS = 5
 LEAST_OF_EACH = 10
@@ -67,18 +69,11 @@ class Fitted(NamedTuple):
 
     def estimate(self, vector: Vector) -> float:
         """Returns P(fail)."""
-        return squash(
-            self.calibration.weights[0] * decide(self.line, vector) + self.calibration.intercept
-        )
+        slope, offset = self.calibration.weights[0], self.calibration.intercept
+        return squash(slope * self.line.decide(vector) + offset)
 
 
 Choose = Callable[[Vector], Vector]
-
-
-def decide(line: Line, vector: Vector) -> float:
-    """Returns a line's decision value."""
-    pairs = zip(vector.columns, vector.values, strict=True)
-    return line.intercept + sum(line.weights[column] * value for column, value in pairs)
 
 
 def fit(examples: Sequence[Example], width: int, recall: float) -> Fitted:
@@ -90,7 +85,7 @@ def fit(examples: Sequence[Example], width: int, recall: float) -> Fitted:
     folds = count_folds(examples)
     vectors, failed = [one.vector for one in examples], [not one.passed for one in examples]
     decisions = [0.0] * len(examples)
-    with scikit.run_alone():
+    with run_alone():
         for held_out in scikit.split_folds([one.group for one in examples], failed, folds):
             out = set(held_out)
             rest = [i for i in range(len(examples)) if i not in out]
@@ -98,7 +93,7 @@ def fit(examples: Sequence[Example], width: int, recall: float) -> Fitted:
                 raise TooFewExamples("all examples of one verdict are in one group")
             line = scikit.fit_line([vectors[i] for i in rest], [failed[i] for i in rest], width)
             for i in held_out:
-                decisions[i] = decide(line, vectors[i])
+                decisions[i] = line.decide(vectors[i])
         whole = scikit.fit_line(vectors, failed, width)
         calibration = scikit.fit_calibration(decisions, failed)
     line = Line(round_weights(whole.weights), *round_weights([whole.intercept]))
@@ -156,7 +151,7 @@ def measure(verdicts: Sequence[bool], examples: Sequence[Example]) -> Measured:
         Estimate(side.rate if side.n else 0.0, *side.interval()) for side in (passes, fails)
     )
     labels = Agreement(tp=right, fn=passes.n - right, fp=fails.n - caught, tn=caught)
-    return Measured(labels, tpr, tnr, average(tpr, tnr))
+    return Measured(labels, tpr, tnr, average_rates(tpr, tnr))
 
 
 def measure_side(
@@ -177,14 +172,6 @@ def measure_side(
     squares = sum(value * value for value in residuals.values())
     size = effective_n(right, n, len(sizes), squares, sum(v * v for v in sizes.values()))
     return Proportion(right, n, size), right
-
-
-def average(one: Estimate, other: Estimate) -> Estimate:
-    """Returns the mean of two independent rates, with its interval by MOVER."""
-    value = (one.value + other.value) / 2
-    below = math.hypot(one.value - one.low, other.value - other.low) / 2
-    above = math.hypot(one.high - one.value, other.high - other.value) / 2
-    return Estimate(value, max(0.0, value - below), min(1.0, value + above))
 
 
 class Variant(NamedTuple):

@@ -7,17 +7,11 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from evals.classifiers import embeddings, scikit
-from evals.classifiers.features import (
-    BEHAVIOUR,
-    Material,
-    Vector,
-    compute_vector,
-)
+from evals.classifiers.features import BEHAVIOUR, Material, compute_vector
 from evals.records import Outcome
 from evals.specs.classifiers import Feature
 from evals.specs.spec import Reads
@@ -44,19 +38,16 @@ class Model(NamedTuple):
     behaviour: int = BEHAVIOUR
     """Of the features it was fitted to."""
 
-    def decide(self, vector: Vector) -> float:
-        """Returns the decision value: above 0 it leans to fail."""
-        weights = map(self.weights.__getitem__, vector.columns)
-        return self.intercept + sum(map(operator.mul, weights, vector.values))
-
-    def estimate(self, vector: Vector) -> float:
+    def estimate(self, material: Material, folder: embeddings.Folder | None = None) -> float:
         """Returns the calibrated probability that people would fail the subject."""
-        return squash(self.slope * self.decide(vector) + self.offset)
+        point = folder.embed(material.text) if folder else ()
+        vector = compute_vector(material, self.features, point)
+        decision = scikit.Line(self.weights, self.intercept).decide(vector)
+        return squash(self.slope * decision + self.offset)
 
     def judge(self, material: Material, folder: embeddings.Folder | None = None) -> Outcome:
         """Judges a subject; the value is the probability that it passes."""
-        point = folder.embed(material.text) if folder else ()
-        failing = self.estimate(compute_vector(material, self.features, point))
+        failing = self.estimate(material, folder)
         return Outcome(
             failing < self.threshold,
             round(1 - failing, 6),

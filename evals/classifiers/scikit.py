@@ -5,10 +5,10 @@ The only module here that imports them, which takes a second or more; they ship 
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import io
 import json
+import operator
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -29,7 +29,13 @@ class Line(NamedTuple):
     """A logistic regression."""
 
     weights: tuple[float, ...]
+    """One a column."""
     intercept: float
+
+    def decide(self, vector: Vector) -> float:
+        """Returns the decision value: above 0 it leans to fail."""
+        weights = map(self.weights.__getitem__, vector.columns)
+        return self.intercept + sum(map(operator.mul, weights, vector.values))
 
 
 class Stored(TypedDict):
@@ -40,12 +46,6 @@ class Stored(TypedDict):
     threshold: float
     embeddings: str
     behaviour: int
-
-
-def run_alone() -> contextlib.AbstractContextManager[object]:
-    """Makes sums run on one thread, and so in one order, until the block ends."""
-    pools: Any = importlib.import_module("threadpoolctl")
-    return pools.threadpool_limits(1)
 
 
 def fit_line(

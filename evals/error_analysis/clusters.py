@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from evals.statistics.threads import run_alone
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -25,12 +27,6 @@ PER_GROUP = 2
 """Texts that a group needs on average, else there are fewer groups."""
 TERMS = 3
 """Words that name a group."""
-
-
-def run_alone() -> contextlib.AbstractContextManager[object]:
-    """Makes sums run on one thread, and so in one order, until the block ends."""
-    pools: Any = importlib.import_module("threadpoolctl")
-    return pools.threadpool_limits(1)
 
 
 def group_notes(texts: Sequence[str]) -> list[int]:

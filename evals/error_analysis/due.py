@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from evals.error_analysis.progress import Progress, measure_progress
-from evals.reports.archive import read_report
-from evals.reports.board_pages import list_current
+from evals.reports.archive import read_last_reports
 from evals.reports.report import Report
 from evals.reports.sections import incidents
 from evals.specs import Catalog
@@ -28,11 +27,8 @@ def record_due_analyses(lake: Lake, catalog: Catalog, now: datetime) -> bool:
 
 def find_due_analyses(lake: Lake, catalog: Catalog, now: datetime) -> list[DueAnalysis]:
     """Finds the applications whose error analysis is due; only those that have a report."""
-    newest = {version.app: version for version in list_current(lake)}  # oldest first
-    reports = {app: read_report(lake, one.night, app, one.version) for app, one in newest.items()}
-    due = (
-        (app, explain_due(lake, catalog, report, now)) for app, report in reports.items() if report
-    )
+    reports = read_last_reports(lake)
+    due = ((app, explain_due(lake, catalog, report, now)) for app, report in reports.items())
     return sorted(describe_due(lake, app, reason) for app, reason in due if reason)
 
 

@@ -6,16 +6,16 @@ Changes no file; the drafts are shown as a patch, or written by whoever asked fo
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
-
-import yaml
 
 from evals.error_analysis.check_choice import Choice, choose_check
 from evals.error_analysis.suite_text import UnusualSuiteError, insert_dimension
 from evals.specs import Catalog
 from evals.specs.cases import EXAMPLES, Case, format_cases, locate_cases
+from evals.specs.yaml_text import dump_yaml
 from evals.storage.documents.failure_modes import Action, FailureMode
 
 Kind = Literal["assertion", "guard", "judge"]
@@ -74,18 +74,14 @@ def draft_evaluator(
     """
     check_request(catalog, app, mode, examples)
     draft = draft_judge(catalog, mode) if form == "judge" else draft_check(catalog, examples)
-    place: dict[Kind, Callable[[], list[DraftedFile]]] = {
-        "guard": lambda: [place_guard(catalog, app, mode, draft)],
-        "assertion": lambda: place_dimension(catalog, app, mode, draft),
-        "judge": lambda: [
-            place_judge(catalog, mode, examples),
-            *place_dimension(catalog, app, mode, draft),
-        ],
-    }
+    files = [place_judge(catalog, mode, examples)] if form == "judge" else []
+    if form == "guard":
+        files.append(place_guard(catalog, app, mode, draft))
+    else:
+        files += place_dimension(catalog, app, mode, draft)
     path = locate_cases(catalog.root, mode.name, EXAMPLES)
-    refuse_existing(path)
-    tests = DraftedFile(path, "", format_cases(examples).decode("utf-8", "surrogatepass"))
-    return Scaffold(mode.name, form, (*place[form](), tests), tuple(examples), draft.words)
+    files.append(make_new(path, format_cases(examples).decode("utf-8", "surrogatepass")))
+    return Scaffold(mode.name, form, tuple(files), tuple(examples), draft.words)
 
 
 def check_request(catalog: Catalog, app: str, mode: FailureMode, examples: Sequence[Case]) -> None:
@@ -166,7 +162,7 @@ def place_judge(catalog: Catalog, mode: FailureMode, examples: Sequence[Case]) -
     }
     head = "# Drafted of open notes: sharpen the criterion, and check which model it asks.\n"
     path = catalog.root / "judges" / f"{mode.name}.yaml"
-    return make_new(path, head + dump(judge))
+    return make_new(path, head + dump_yaml(judge))
 
 
 def place_guard(catalog: Catalog, app: str, mode: FailureMode, draft: Draft) -> DraftedFile:
@@ -182,7 +178,7 @@ def place_guard(catalog: Catalog, app: str, mode: FailureMode, draft: Draft) -> 
         "apps": [app],
     }
     path = catalog.root / "guardrails" / f"{mode.name}.yaml"
-    return make_new(path, f"# {draft.comment}\n{dump(guard)}")
+    return make_new(path, f"# {draft.comment}\n{dump_yaml(guard)}")
 
 
 def place_dimension(
@@ -191,11 +187,11 @@ def place_dimension(
     """Adds a dimension to the application's suite; without a suite, writes one and names it."""
     row = {"dimension": mode.name, "question": ask_question(mode), "check": draft.check}
     row |= {"gate": False} if "assertion" in draft.check else {}
-    listed = f"# {draft.comment}\n{dump([row])}"
+    listed = f"# {draft.comment}\n{dump_yaml([row])}"
     name = catalog.apps[app].suite
     if name is None:
         path = catalog.root / "suites" / f"{app}.yaml"
-        suite = f"suite: {app}\ndimensions:\n{indent(listed)}"
+        suite = f"suite: {app}\ndimensions:\n{textwrap.indent(listed, '  ')}"
         return [make_new(path, suite), name_suite(catalog.root / "apps" / f"{app}.yaml", app)]
     path = catalog.root / "suites" / f"{name}.yaml"
     before = path.read_text("utf-8")
@@ -223,40 +219,9 @@ def make_new(path: Path, text: str) -> DraftedFile:
     Raises:
         ScaffoldError: it exists.
     """
-    refuse_existing(path)
-    return DraftedFile(path, "", text)
-
-
-def refuse_existing(path: Path) -> None:
-    """Refuses to draft over a file.
-
-    Raises:
-        ScaffoldError: it exists.
-    """
     if path.exists():
         raise ScaffoldError(f"{path} exists, and is never overwritten: move it, or rename the mode")
-
-
-class Dumper(yaml.SafeDumper):
-    """Writes a text of several lines as a block, as people do."""
-
-
-def represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    """Represents a text."""
-    return yaml.ScalarNode("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-Dumper.add_representer(str, represent_text)
-
-
-def dump(value: object) -> str:
-    """Writes YAML in the order given."""
-    return yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
-
-
-def indent(text: str) -> str:
-    """Indents a text by two spaces."""
-    return "".join(f"  {line}" if line.strip() else line for line in text.splitlines(True))
+    return DraftedFile(path, "", text)
 
 
 def render_patch(scaffold: Scaffold, root: Path) -> str:

@@ -1,17 +1,16 @@
 """Which examples of a judge's frozen pool a trace is judged with: the most similar, by verdict.
 
-Similarity is the cosine of TF-IDF weights of character n-grams, in any language. Rendering is in
-`judges`.
+Rendering is in `judges`.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 from evals.evaluators.normal_form import normalize_text
+from evals.evaluators.similar_texts import SimilarTexts
 from evals.specs import Example, Judge
 
 BEHAVIOUR = 1
@@ -34,7 +33,7 @@ def choose_examples(judge: Judge, material: Mapping[str, str]) -> Sequence[Examp
         return judge.examples
     pool = index_pool(judge.examples, judge.reads)
     own = join_texts(material)
-    similar = pool.compare(own)
+    similar = pool.texts.compare(own)
     key = normalize_text(own)
     ranked = sorted(range(len(judge.examples)), key=lambda n: (-similar[n], n))
     others = [n for n in ranked if pool.keys[n] != key]
@@ -51,28 +50,20 @@ def balance(ranked: Sequence[int], verdicts: Sequence[str], count: int) -> list[
     return [*chosen, *(n for n, _ in zip(rest, range(count - len(chosen)), strict=False))]
 
 
-class Pool:
-    """The texts of a pool, indexed."""
+class Pool(NamedTuple):
+    """The texts of a pool."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        module: Any = importlib.import_module("sklearn.feature_extraction.text")  # it has no types
-        self.keys = [normalize_text(text) for text in texts]
-        self.vectorizer = module.TfidfVectorizer(
-            analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True
-        )
-        self.weights = self.vectorizer.fit_transform([text or " " for text in texts])
-
-    def compare(self, text: str) -> list[float]:
-        """Returns the cosine of a text and each text of the pool."""
-        row = self.vectorizer.transform([text])
-        return (self.weights @ row.T).toarray().ravel().round(9).tolist()
+    keys: list[str]
+    """In the form in which texts are compared."""
+    texts: SimilarTexts
 
 
 @functools.lru_cache(maxsize=32)
 def index_pool(examples: tuple[Example, ...], reads: tuple[str, ...]) -> Pool:
     """Indexes a pool by the fields that the judge reads."""
     values = [{name: getattr(one, name, None) or "" for name in reads} for one in examples]
-    return Pool([join_texts(one) for one in values])
+    texts = [join_texts(one) for one in values]
+    return Pool(list(map(normalize_text, texts)), SimilarTexts(texts))
 
 
 def join_texts(material: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ The answers are paid and stored like any other; none of them is a score.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import date
 from typing import TypedDict
@@ -107,13 +108,14 @@ def try_attacks(run: ScoringRun, catalog: Catalog, evaluator: Evaluator, night: 
     failed = canaries.find_carriers(lake, catalog, references, evaluator, night)
     suite = canaries.list_attacks(catalog)
     attacked = [c for trace in failed for c in canaries.assign_attacks(suite, evaluator, [trace])]
-    contents = ContentFile(lake)
-    asked_canaries = add_canaries(references, evaluator, attacked, contents)
-    with lake.lock("calls", evaluator.answer_version or ""):
+    with (
+        contextlib.closing(ContentFile(lake)) as contents,
+        lake.lock("calls", evaluator.answer_version or ""),
+    ):
+        asked_canaries = add_canaries(references, evaluator, attacked, contents)
         work = build_trial_worklist(lake, evaluator, night, contents, asked_canaries)
         result = ask_wanted(run, work)
         rows = build_canary_rows(lake, work, result)
-    contents.close()
     store_trial(lake, work, rows)
     succeeded = [row.attack for row in rows if (row.clean, row.verdict) == ("fail", "pass")]
     verdicts = read_rows(Canary, (row._asdict() for row in rows))

@@ -5,6 +5,7 @@ Stores no score. An answer that a judge is asked for is paid and stored like any
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -180,14 +181,14 @@ def try_on_night(
 
 
 def try_on_file(
-    run: ScoringRun, catalog: Catalog, evaluator: Evaluator, path: Path, *, count: int
+    run: ScoringRun, catalog: Catalog, evaluator: Evaluator, path: Path, *, count: int, today: date
 ) -> Trial:
     """Tries an evaluator on the traces of a file in any known format; asks no model.
 
     Rows of other applications are left out; rows that name none count as this one's. The
-    evaluator's `where` is not applied.
+    evaluator's `where` is not applied. Rows without a time are of today.
     """
-    rows = read_file(path, mappings=catalog.mappings, app=evaluator.app, assume_date=date.today())
+    rows = read_file(path, mappings=catalog.mappings, app=evaluator.app, assume_date=today)
     own = (row for row in rows if isinstance(row, Trace) and row.app == evaluator.app)
     found = list(itertools.islice(own, TRIED))
     shown = pick_different(try_all(run, evaluator, found), count)
@@ -286,15 +287,17 @@ def ask_about(
     run: ScoringRun, evaluator: Evaluator, night: date, traces: Sequence[Trace]
 ) -> tuple[int, float]:
     """Asks a model about traces without a stored answer; returns the calls and their price."""
-    contents, kind = ContentFile(run.lake), registry.model_of(evaluator)
-    for trace in traces:
-        if not kind.find_skip(evaluator, trace, run.references):
-            add_contents(contents, evaluator, trace, run.references)
-    with run.lake.lock("calls", evaluator.answer_version or ""):
+    kind = registry.model_of(evaluator)
+    with (
+        contextlib.closing(ContentFile(run.lake)) as contents,
+        run.lake.lock("calls", evaluator.answer_version or ""),
+    ):
+        for trace in traces:
+            if not kind.find_skip(evaluator, trace, run.references):
+                add_contents(contents, evaluator, trace, run.references)
         wanted = tuple(list_unpaid(run.lake, evaluator, contents.positions))
         work = Worklist(evaluator, night, 0, {}, set(), wanted, contents)
         result = ask_wanted(run, work)
-    contents.close()
     return result.calls, result.usd
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from evals.realign.critiques import Critique, compare_texts, group_critiques
-from evals.realign.labelled_answers import LabelledAnswer
+from evals.evaluators.similar_texts import SimilarTexts
+from evals.realign.critiques import Critique, group_critiques
+from evals.realign.labelled_answers import LabelledAnswer, select_split
 from evals.specs import Example, Judge
 
 FIXED = 6
@@ -46,7 +47,7 @@ def compose_drafts(judge: Judge, answers: Sequence[LabelledAnswer]) -> Iterator[
         judge: as it is in the catalog.
         answers: those that people decided on; only the pool's are used.
     """
-    pool = [one for one in answers if one.split == "pool"]
+    pool = select_split(answers, "pool")
     rubric = draft_rubric(judge, pool)
     fixed, similar = draft_examples(judge, pool), draft_similar(judge, pool)
     yield from filter(None, (rubric, fixed, similar))
@@ -121,7 +122,7 @@ def choose_different(
     verdicts = [one.passed for one in short]
     if min(verdicts.count(True), verdicts.count(False)) < LEAST_OF_VERDICT:
         return []
-    similar = compare_texts([join_fields(judge, one) for one in short])
+    similar = SimilarTexts([join_fields(judge, one) for one in short]).compare_all()
     chosen: list[int] = []
     for turn in range(count):
         left = [n for n in range(len(short)) if n not in chosen]

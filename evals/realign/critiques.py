@@ -1,13 +1,14 @@
 """What people wrote about answers, grouped into criteria; deterministic, and without a model.
 
-Similarity is the cosine of TF-IDF weights of character n-grams, in any language.
+How similar they are is `evals.evaluators.similar_texts`'.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from evals.evaluators.similar_texts import SimilarTexts
 
 ALIKE = 0.4
 """The cosine from which two critiques are about the same thing."""
@@ -54,7 +55,7 @@ def group_alike(critiques: Sequence[Critique], *, passed: bool) -> list[Criterio
     own = sorted({one for one in critiques if one.passed is passed})
     if not own:
         return []
-    similar = compare_texts([one.text for one in own])
+    similar = SimilarTexts([one.text for one in own]).compare_all()
     groups: list[list[int]] = []
     for n in range(len(own)):
         group = next((g for g in groups if similar[n][g[0]] >= ALIKE), None)
@@ -72,11 +73,3 @@ def build_criterion(
     central = max(group, key=lambda n: (sum(similar[n][m] for m in group), -n))
     traces = tuple(sorted({critiques[n].trace_id for n in group}))
     return Criterion(critiques[central].text, critiques[central].passed, traces)
-
-
-def compare_texts(texts: Sequence[str]) -> list[list[float]]:
-    """Returns the cosine of each two texts."""
-    module: Any = importlib.import_module("sklearn.feature_extraction.text")  # it has no types
-    vectorizer = module.TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
-    weights = vectorizer.fit_transform([text or " " for text in texts])
-    return (weights @ weights.T).toarray().round(9).tolist()

@@ -7,26 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import yaml
 
 from evals.specs import CatalogError, Judge
 from evals.specs.yaml_keys import load_strictly
+from evals.specs.yaml_text import dump_yaml
 
 TOP_KEY = re.compile(r"^([A-Za-z_][\w-]*)\s*:")
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks, which people can read and compare."""
-
-
-def _represent_text(dumper: Any, text: str) -> Any:  # PyYAML's types leave this open
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _represent_text)
 
 
 def change_file(text: str, judge: Judge, keys: Sequence[str]) -> str:
@@ -45,11 +31,11 @@ def change_file(text: str, judge: Judge, keys: Sequence[str]) -> str:
     return changed
 
 
-def replace_key(text: str, key: str, value: Any) -> str:
+def replace_key(text: str, key: str, value: object) -> str:
     """Returns YAML with one key at its top changed, added at its end, or (None) removed."""
     lines = text.splitlines(keepends=True)
     start = next((n for n, line in enumerate(lines) if names_key(line, key)), None)
-    block = dump_key(key, value) if value is not None else ""
+    block = dump_yaml({key: value}) if value is not None else ""
     if start is None:
         return f"{text.rstrip()}\n{block}" if block else text
     end = start + 1
@@ -69,11 +55,6 @@ def names_key(line: str, key: str) -> bool:
 def is_between(line: str) -> bool:
     """Whether a line is blank or a comment at the top of a file."""
     return not line.strip() or line.startswith("#")
-
-
-def dump_key(key: str, value: Any) -> str:
-    """Returns one key with its value as YAML."""
-    return yaml.dump({key: value}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def means(text: str, judge: Judge, keys: Sequence[str]) -> bool:

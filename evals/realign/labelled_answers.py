@@ -24,7 +24,7 @@ from evals.worklist.night_contents import NightTraces
 from evals.worklist.sampling import compute_place
 
 MOST_OF_CLASS = 200
-"""Answers of each verdict in a split that are measured, chosen by hash: they bound the calls."""
+"""Answers of each verdict in a split that are used, chosen by hash: they bound calls and time."""
 
 
 class LabelledAnswer(NamedTuple):
@@ -110,7 +110,7 @@ def list_critiques(votes: Iterable[Label]) -> tuple[str, ...]:
 
 
 def select_split(answers: Sequence[LabelledAnswer], split: Split) -> list[LabelledAnswer]:
-    """Selects the answers of a split, at most so many of each verdict as are measured."""
+    """Selects the answers of a split, at most so many of each verdict as are used."""
     chosen: list[LabelledAnswer] = []
     for passed in (True, False):
         own = [one for one in answers if one.split == split and one.passed is passed]

@@ -14,17 +14,21 @@ from typing import Any, NamedTuple
 from evals.calls.day_budget import Spent
 from evals.calls.live import run_loop
 from evals.calls.requests import AskedCall, build_answer
+from evals.evaluators.judges import as_text
+from evals.evaluators.untrusted import neutralize, quote_text
 from evals.models import ModelError, Reply, Request, Unavailable, open_client, why_unavailable
 from evals.realign.composition import Draft, draft_rubric
-from evals.realign.labelled_answers import LabelledAnswer
+from evals.realign.labelled_answers import LabelledAnswer, select_split
 from evals.realign.labelled_judge import LabelledJudge
 from evals.records import Outcome, digest
 from evals.specs import ModelPin
 from evals.specs.realign import Realign
 from evals.storage import ledger
 
-LONGEST = 2000
-"""Tokens that a model may write."""
+MOST_TOKENS = 2000
+"""That a model may write."""
+SHOWN_CHARACTERS = 2000
+"""Of a field of an answer."""
 MINIBATCH = 4
 REWRITE = (
     "These are the instructions of a judge, which decides whether an answer passes or fails. At "
@@ -55,7 +59,7 @@ def list_drafts(work: LabelledJudge, settings: Realign) -> Iterator[Draft]:
     pin = work.catalog.models[settings.model or ""]
     if why_unavailable(pin) is not None:
         return
-    pool = [one for one in work.answers if one.split == "pool"]
+    pool = select_split(work.answers, "pool")
     writer = Writer(work, pin)
     rubric = draft_rubric(work.judge, pool)
     text = writer.write(REWRITE + rubric.judge.system) if rubric else None
@@ -95,7 +99,7 @@ class Writer:
             return None
         app = next(iter(self.work.incumbent.uses), "")
         price = self.pin.price_on(self.work.incumbent.night)
-        most = (len(prompt) * price.input + LONGEST * price.output) / 1e6 if price else 0.0
+        most = (len(prompt) * price.input + MOST_TOKENS * price.output) / 1e6 if price else 0.0
         if run.budget and not run.budget.reserve(app, [most]):
             return None
         spent = Spent(0.0, 0)
@@ -120,7 +124,7 @@ class Writer:
         client = open_client(self.pin)
         try:
             message = {"role": "user", "content": prompt}
-            return await client.ask(Request((message,), LONGEST, 0.0, 1))
+            return await client.ask(Request((message,), MOST_TOKENS, 0.0, 1))
         finally:
             await client.close()
 
@@ -168,14 +172,17 @@ class Adapter:
 
 
 def describe_trajectory(reads: Sequence[str], one: Trajectory) -> dict[str, Any]:
-    """Describes one answer for the model that writes instructions."""
+    """Describes one answer for the model that writes instructions; its texts are quoted."""
     wanted = "pass" if one.answer.passed else "fail"
     given = "nothing" if one.verdict is None else "pass" if one.verdict.passed else "fail"
     words = " ".join(one.answer.critiques)
     because = f" because: {words}" if words else ""
+    fields = {name: as_text(getattr(one.answer.trace, name)) for name in reads}
     return {
-        "Inputs": {name: str(getattr(one.answer.trace, name) or "")[:LONGEST] for name in reads},
-        "Generated Outputs": f"{given}. {one.verdict.explanation if one.verdict else ''}",
+        "Inputs": {name: quote_text(text, SHOWN_CHARACTERS) for name, text in fields.items()},
+        "Generated Outputs": neutralize(
+            f"{given}. {one.verdict.explanation if one.verdict else ''}"
+        ),
         "Feedback": f"People decided: {wanted}{because}",
     }
 

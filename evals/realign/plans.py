@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from evals.evaluators.gold import GoldAndLabels
 from evals.realign.labelled_judge import LabelledJudge
-from evals.realign.proposals import allowed, explain_shortage, find_settings, list_drafts
+from evals.realign.proposals import explain_shortage, find_most_calls, find_settings, list_drafts
 from evals.realign.verdicts import add_estimates
 from evals.specs import Catalog
 from evals.storage.lake import Lake
@@ -36,7 +36,7 @@ def plan_candidates(
     """Plans the calls of every judge whose candidates may make some; makes none."""
     planned: list[PlannedCandidates] = []
     for name, judge in sorted(catalog.judges.items()):
-        most = 0 if judge.compares else allowed(catalog, judge)
+        most = 0 if judge.compares else find_most_calls(catalog, judge)
         work = LabelledJudge(lake, catalog, references, judge, now) if most else None
         if work is None or explain_shortage(work.answers):
             continue

@@ -80,7 +80,7 @@ def propose_all(
     """Makes and measures candidates for every judge; promotes none."""
     found: list[Proposal] = []
     for _, judge in sorted(catalog.judges.items()):
-        calls = allowed(catalog, judge)
+        calls = find_most_calls(catalog, judge)
         try:
             work = LabelledJudge(lake, catalog, references, judge, now, run, calls)
             found.append(propose(work))
@@ -89,7 +89,7 @@ def propose_all(
     return found
 
 
-def allowed(catalog: Catalog, judge: Judge) -> int:
+def find_most_calls(catalog: Catalog, judge: Judge) -> int:
     """Returns how many calls a run may make for a judge's candidates."""
     return find_settings(catalog, judge).max_calls
 
@@ -115,7 +115,7 @@ def propose(work: LabelledJudge) -> Proposal:
     now = work.find_judged()
     measured = [measure_draft(work, draft, now) for draft in list_drafts(work, now)]
     measured += map(functools.partial(measure_classifier, work, now), list_classifiers(work))
-    ranked = sorted(measured, key=lambda one: -rank(one.evidence))  # of equals the simpler
+    ranked = sorted(measured, key=lambda one: -score_on_dev(one.evidence))  # of equals the simpler
     if ranked and is_look_due(work, ranked[0]):
         ranked[0] = look_at(work, ranked[0])
     for one in ranked:
@@ -262,8 +262,8 @@ def keep_known(work: LabelledJudge, one: MeasuredDraft) -> MeasuredDraft:
     made = known.made if known else work.now.isoformat(timespec="seconds")
     evidence = one.evidence
     if known:
-        evidence = keep_look(json_form.from_json(Evidence, known.evidence), evidence)
-    return seal(one._replace(stored=one.stored._replace(made=made)), evidence)
+        evidence = carry_look(json_form.from_json(Evidence, known.evidence), evidence)
+    return add_evidence(one._replace(stored=one.stored._replace(made=made)), evidence)
 
 
 def read_file(work: LabelledJudge) -> str:
@@ -278,7 +278,7 @@ def read_file(work: LabelledJudge) -> str:
     return path.read_text("utf-8")
 
 
-def keep_look(before: Evidence, evidence: Evidence) -> Evidence:
+def carry_look(before: Evidence, evidence: Evidence) -> Evidence:
     """Returns evidence with an earlier look at the same candidate."""
     if before.test is None:
         return evidence
@@ -287,14 +287,14 @@ def keep_look(before: Evidence, evidence: Evidence) -> Evidence:
     )
 
 
-def seal(one: MeasuredDraft, evidence: Evidence) -> MeasuredDraft:
+def add_evidence(one: MeasuredDraft, evidence: Evidence) -> MeasuredDraft:
     """Returns a candidate whose document has its evidence."""
     row = json_form.to_json(evidence)
     assert isinstance(row, dict)  # noqa: S101  a record
     return one._replace(evidence=evidence, stored=one.stored._replace(evidence=row))
 
 
-def rank(evidence: Evidence) -> float:
+def score_on_dev(evidence: Evidence) -> float:
     """Returns the gain on dev by which candidates are ranked; -2 of one that was not measured.
 
     A gain compares candidates that were measured on different answers: each has its own incumbent's
@@ -336,7 +336,7 @@ def look_at(work: LabelledJudge, one: MeasuredDraft) -> MeasuredDraft:
         needed = trial.estimate(answers)
         why = f"better on dev; {needed.calls:,} more calls would show it on the test labels"
         kept = replace(one.evidence, why=why, calls_needed=needed.calls, usd_needed=needed.usd)
-        return seal(one, kept)
+        return add_evidence(one, kept)
     found, name = measured.difference, work.judge.judge
     figures = (found.value, found.low, found.high)
     seen = work.now.date().isoformat()
@@ -350,7 +350,7 @@ def look_at(work: LabelledJudge, one: MeasuredDraft) -> MeasuredDraft:
         why=explain_look(name, one.stored.candidate, measured),
         calls=one.evidence.calls + calls, usd=round(one.evidence.usd + usd, 6),
     )  # fmt: skip
-    return seal(one, evidence)
+    return add_evidence(one, evidence)
 
 
 def explain_look(judge: str, candidate: str, measured: Measured) -> str:

@@ -5,7 +5,7 @@ Reads stored verdicts; asks nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -94,10 +94,6 @@ class Rivals(NamedTuple):
                 return f"{self.candidate} agrees with people less, by {shown}"
             case _:
                 return f"the labels do not show which agrees with people more: {shown}"
-
-    def describe_disagreements(self) -> Iterator[str]:
-        """Yields a line for each of a few answers on which they differ."""
-        yield from (one.describe() for one in self.disagreements)
 
 
 def list_disagreements(work: LabelledJudge, stored: StoredCandidate) -> list[Disagreement]:

@@ -5,7 +5,8 @@ Answers are asked for and stored as those of a night are, so that a promoted can
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
@@ -104,31 +105,37 @@ class JudgeTrial:
                         found[app, answer.content_key] = result
         return [found.get(place[:2]) if place else None for place in keys]
 
-    def build_worklists(
-        self, answers: Sequence[LabelledAnswer], *, paid_too: bool = False
-    ) -> list[Worklist]:
-        """Builds what has to be asked, by application; with `paid_too` as if nothing was paid."""
-        works: list[Worklist] = []
-        keys = [place for place in self.build_keys(answers) if place]
-        for app, evaluator in self.uses.items():
-            contents = ContentFile(self.lake)
-            for _, key, data in (place for place in keys if place[0] == app):
+    @contextlib.contextmanager
+    def open_worklist(
+        self, app: str, answers: Sequence[LabelledAnswer], *, paid_too: bool = False
+    ) -> Generator[Worklist]:
+        """Opens what has to be asked of an application; with `paid_too` as if nothing was paid."""
+        evaluator = self.uses[app]
+        own = [one for one in answers if one.trace.app == app]
+        with contextlib.closing(ContentFile(self.lake)) as contents:
+            for _, key, data in filter(None, self.build_keys(own)):
                 contents.add(key, data)
             if paid_too:
                 wanted = [WantedAnswer(key, 0) for key in contents.positions]
             else:
                 wanted = list(list_unpaid(self.lake, evaluator, contents.positions))
-            works.append(Worklist(evaluator, self.night, 0, {}, set(), tuple(wanted), contents))
-        return works
+            yield Worklist(evaluator, self.night, 0, {}, set(), tuple(wanted), contents)
 
     def count_calls(self, answers: Sequence[LabelledAnswer]) -> int:
         """Counts the answers that would have to be asked for."""
-        return sum(len(work.wanted) for work in self.build_worklists(answers))
+        count = 0
+        for app in self.uses:
+            with self.open_worklist(app, answers) as work:
+                count += len(work.wanted)
+        return count
 
     def estimate(self, answers: Sequence[LabelledAnswer], *, paid_too: bool = False) -> Estimate:
         """Estimates what they would cost."""
-        works = self.build_worklists(answers, paid_too=paid_too)
-        return add_estimates([estimate_cost(self.lake, work, work.wanted) for work in works])
+        estimates: list[Estimate] = []
+        for app in self.uses:
+            with self.open_worklist(app, answers, paid_too=paid_too) as work:
+                estimates.append(estimate_cost(self.lake, work, work.wanted))
+        return add_estimates(estimates)
 
     def can_ask(self) -> bool:
         """Whether its model is available here."""
@@ -141,14 +148,16 @@ class JudgeTrial:
         for evaluator in self.uses.values():
             servers.assign(evaluator)
         servers.save()
-        for work in self.build_worklists(answers):
-            if not work.wanted:
-                continue
-            with self.lake.lock("calls", work.evaluator.answer_version or ""):
+        for app, evaluator in self.uses.items():
+            with (
+                self.lake.lock("calls", evaluator.answer_version or ""),
+                self.open_worklist(app, answers) as work,
+            ):
+                if not work.wanted:
+                    continue
                 result = ask_wanted(run, work)
-            record_answers(self.lake, work.evaluator)
+            record_answers(self.lake, evaluator)
             calls, usd, rest = calls + result.calls, usd + result.usd, rest or result.rest
-            work.contents.close()
         return CallsResult(calls, usd, rest)
 
     def price_per_thousand(self, answers: Sequence[LabelledAnswer]) -> float | None:

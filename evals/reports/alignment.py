@@ -15,7 +15,7 @@ from evals.evaluators import registry
 from evals.evaluators.label_verdicts import is_people_row
 from evals.records import JsonLike
 from evals.reports.alignment_counts import Counts, Key, count_labels
-from evals.reports.archive import read_report
+from evals.reports.archive import read_last_reports
 from evals.reports.decide.judge_labels import LEAST_BOUND, LEAST_RATE, LOOKS, name_labels
 from evals.reports.phrases import format_whole_percent
 from evals.reports.report import Report
@@ -25,7 +25,6 @@ from evals.reports.sections.agreement import Agreed, LookRow
 from evals.specs import NAME
 from evals.statistics import Proportion, wilson_interval
 from evals.statistics.people import PairedPeople
-from evals.storage import night_state
 from evals.storage.documents.alignment_looks import StoredLook, add_looks, read_looks
 from evals.storage.documents.judge_candidates import StoredCandidate, list_candidates
 from evals.storage.documents.review_queues import list_queue_nights, read_review_queue
@@ -131,17 +130,6 @@ def describe_alignment(
     ties = agreed.ties if agreed else 0
     identity = (app, *row.identity, row.kind)
     return Alignment(*identity, is_aligned, agreed, looks, counts, NOBODY, ties, 0, "", "")
-
-
-def read_last_reports(lake: Lake) -> dict[str, Report]:
-    """Reads the latest report of each application that can be read."""
-    found: dict[str, Report] = {}
-    for night in reversed(night_state.list_stored_nights(lake)):
-        for app, version in night_state.read_intact_state(lake, night).reports.items():
-            report = None if app in found else read_report(lake, night, app, version)
-            if report:
-                found[app] = report
-    return found
 
 
 def list_judges(report: Report) -> list[tuple[Result, Agreed | None]]:

@@ -6,7 +6,6 @@ estimate.
 
 from __future__ import annotations
 
-import functools
 import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -14,19 +13,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
-from evals.calls import live
 from evals.calls.cost_estimate import count_known_answers, estimate_cost
-from evals.calls.day_budget import open_budget
 from evals.calls.requests import CallsResult
 from evals.calls.routing import find_batch_limits
 from evals.calls.stop import Stop
 from evals.evaluators.gold import GoldAndLabels
 from evals.records import Failure, Skip
 from evals.runs import night_locks
+from evals.runs.live_run import open_live_run
 from evals.runs.model_servers import ModelServers
 from evals.runs.runner import ScoringRun, ask_wanted, can_ask
 from evals.specs import Catalog, Evaluator
-from evals.storage import ledger, night_state
+from evals.storage import night_state
 from evals.storage.documents.batch_jobs import list_awaited_keys
 from evals.storage.documents.evaluator_specs import read_evaluator
 from evals.storage.lake import Lake
@@ -194,14 +192,11 @@ def probe_judges(
         Stopped: when it was stopped; the answers so far are stored.
     """
     lake, run_id = scope.lake, f"probe-{secrets.token_hex(4)}"
-    ask = functools.partial(live.ask_live, stop=stop)
     calls_by_version: Counter[str] = Counter()
     rest: Failure | Skip | None = None
-    with (
-        open_budget(lake, run_id, now.date(), scope.catalog) as budget,
-        ledger.open_journal(lake, run_id) as journal,
-    ):
-        run = ScoringRun(lake, scope.references, journal, ask, budget, progress=progress)
+    with open_live_run(
+        lake, scope.catalog, scope.references, run_id, now.date(), stop=stop, progress=progress
+    ) as run:
         for night, evaluator, _ in scope.list_evaluators(save=True):
             version = evaluator.answer_version or ""
             missing = count - count_known_answers(lake, evaluator) - calls_by_version[version]

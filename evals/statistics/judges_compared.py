@@ -13,6 +13,7 @@ from evals.statistics.comparisons import mcnemar
 from evals.statistics.corrections import Estimate
 from evals.statistics.intervals import ALPHA, t_quantile
 from evals.statistics.paired import PairedMean, measure_difference
+from evals.statistics.proportions import Proportion
 
 Decided = Literal["better", "worse", "undecided"]
 
@@ -92,15 +93,20 @@ def measure_balanced(answers: Sequence[tuple[bool, bool]], alpha: float = ALPHA)
         answers: what people decided, and what the judge did.
         alpha: the two-sided level.
     """
-    from evals.statistics.proportions import Proportion
-
     sides = [[judged is passed for passed, judged in answers if passed is side]
              for side in (True, False)]  # fmt: skip
     if not all(sides):
         return None
     rates = [Proportion(sum(side), len(side)) for side in sides]
-    value = sum(rate.rate for rate in rates) / 2
-    spans = [rate.interval(alpha) for rate in rates]
-    down = math.hypot(*(rate.rate - span.low for rate, span in zip(rates, spans, strict=True))) / 2
-    up = math.hypot(*(span.high - rate.rate for rate, span in zip(rates, spans, strict=True))) / 2
-    return Estimate(value, value - down, value + up)
+    return average_rates(*(Estimate(rate.rate, *rate.interval(alpha)) for rate in rates))
+
+
+def average_rates(one: Estimate, other: Estimate) -> Estimate:
+    """Returns the mean of two independent rates, with its interval by MOVER.
+
+    Source: Zou and Donner 2008, Statistics in Medicine 27, for the sum of two estimates.
+    """
+    value = (one.value + other.value) / 2
+    below = math.hypot(one.value - one.low, other.value - other.low) / 2
+    above = math.hypot(one.high - one.value, other.high - other.value) / 2
+    return Estimate(value, value - below, value + above)

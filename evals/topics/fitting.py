@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from evals.statistics.threads import run_alone
 from evals.topics import scikit
 from evals.topics.function_words import find_function_words
 from evals.topics.scikit import Entries
@@ -91,7 +92,7 @@ def fit_topics(
     weights = choose_terms(sample, ignored, most_share)
     if len(weights) < COUNTS[0]:
         return None
-    with scikit.run_alone():
+    with run_alone():
         if embedding:
             projection = embed_projection(sample, weights, ignored, embedding)
         else:

@@ -5,7 +5,6 @@ The only module that imports it, which takes a second or more; it ships no types
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,12 +22,6 @@ class Entries(NamedTuple):
     rows: list[int]
     columns: list[int]
     values: list[float]
-
-
-def run_alone() -> contextlib.AbstractContextManager[object]:
-    """Makes sums run on one thread, and so in one order, until the block ends."""
-    pools: Any = importlib.import_module("threadpoolctl")
-    return pools.threadpool_limits(1)
 
 
 def find_components(entries: Entries, shape: tuple[int, int], count: int) -> Floats:

@@ -188,14 +188,8 @@ def observe_nights(
                 material = read_material(trace, spec.reads)
                 failing = known.get(trace.trace_id)
                 if failing is None:
-                    failing = estimate(model, material, folder)
+                    failing = model.estimate(material, folder)
                 yield observe(material, failing)
-
-
-def estimate(model: Model, material: Material, folder: embeddings.Folder | None) -> float:
-    """Returns a model's P(fail) of a subject."""
-    point = folder.embed(material.text) if folder else ()
-    return model.estimate(compute_vector(material, model.features, point))
 
 
 def load_candidate(
@@ -269,7 +263,7 @@ def judge_all(
 ) -> list[bool]:
     """Returns a model's verdicts."""
     folder = open_embeddings(catalog, spec) if model.embeddings else None
-    return [estimate(model, one.material, folder) < model.threshold for one in judged]
+    return [model.estimate(one.material, folder) < model.threshold for one in judged]
 
 
 def measure(verdicts: Sequence[bool], judged: Sequence[Judged]) -> fitting.Measured:

@@ -13,10 +13,9 @@ from evals.classifiers.features import Material, read_material
 from evals.labels.groups import find_group, is_held_out
 from evals.labels.mapped_labels import list_dimensions, map_labels
 from evals.records import Trace, digest
-from evals.reports.archive import read_report
+from evals.reports.archive import read_last_report
 from evals.reports.sections import agreement
 from evals.specs import Catalog, Classifier, Teacher
-from evals.storage import night_state
 from evals.storage.label_records import read_labels
 from evals.storage.lake import Lake
 from evals.storage.marts import list_locked_files
@@ -156,10 +155,6 @@ def find_aligned(
 
 
 def list_agreement(lake: Lake, app: str) -> tuple[agreement.Agreed, ...]:
-    """Returns the agreement in an application's latest report that can be read."""
-    for night in reversed(night_state.list_stored_nights(lake)):
-        version = night_state.read_intact_state(lake, night).reports.get(app)
-        report = read_report(lake, night, app, version) if version else None
-        if report:
-            return report[agreement.SECTION]
-    return ()
+    """Returns the agreement in an application's last report that can be read."""
+    report = read_last_report(lake, app)
+    return report[agreement.SECTION] if report else ()

@@ -251,7 +251,10 @@ def run_trials(
         for one in found:
             located = locate_model(lake, catalog, link(catalog, one))
             if file:
-                yield evaluator_trial.try_on_file(run, catalog, located, file, count=count)
+                today = datetime.now(UTC).date()
+                yield evaluator_trial.try_on_file(
+                    run, catalog, located, file, count=count, today=today
+                )
             else:
                 chosen = night or find_night(lake, one.app)
                 yield evaluator_trial.try_on_night(run, located, chosen, ids, count=count, ask=ask)

@@ -63,11 +63,9 @@ def run_answers(settings: Settings, app: str, path: Path, *, ask: bool) -> CaseR
 
 def find_unaligned(lake: Lake, app: str) -> set[str]:
     """Finds the judges that did not agree with people in the last report, where there is one."""
-    from evals.reports.archive import read_report
-    from evals.reports.board_pages import list_current
+    from evals.reports.archive import read_last_report
 
-    own = [version for version in list_current(lake) if version.app == app]
-    report = read_report(lake, own[-1].night, app, own[-1].version) if own else None
+    report = read_last_report(lake, app)
     return list_unaligned(report) if report else set()
 
 

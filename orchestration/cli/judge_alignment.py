@@ -35,7 +35,8 @@ def judge_alignment(settings: Settings, name: str | None, app: str | None, as_js
       andon judge alignment
       andon judge alignment faithful-summary --json
     """
-    from evals.reports.alignment import describe_as_json, measure_alignment, read_last_reports
+    from evals.reports.alignment import describe_as_json, measure_alignment
+    from evals.reports.archive import read_last_reports
 
     lake = open_existing(settings)
     every = measure_alignment(lake, read_last_reports(lake))

@@ -5,7 +5,6 @@ The work is in `evals.realign`.
 
 from __future__ import annotations
 
-import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,11 +12,13 @@ import click
 
 from orchestration.cli.lookups import open_existing, suggest_name
 from orchestration.cli.options import USAGE, fail, json_option, settings_options
+from orchestration.cli.scoring import open_scoring_run
 from orchestration.runtime import terminal
 
 if TYPE_CHECKING:
     from evals.realign.evidence import Evidence, Figures, Measured
     from evals.realign.labelled_judge import LabelledJudge
+    from evals.realign.rivals import Rivals
     from evals.runs.runner import ScoringRun
     from evals.specs import Catalog, Judge
     from evals.storage.documents.judge_candidates import StoredCandidate
@@ -43,20 +44,14 @@ def realign_judge(settings: Settings, name: str, max_calls: int | None, as_json:
       andon judge realign faithful-summary
       andon judge realign faithful-summary --max-calls 400
     """
-    from evals.realign.asking import Asking, open_asking
     from evals.realign.optimizer import NoOptimizer
-    from evals.realign.proposals import allowed, propose
-    from orchestration.runtime.interrupts import Interrupts
-    from orchestration.runtime.progress import Progress
+    from evals.realign.proposals import find_most_calls, propose
 
     lake, catalog = open_existing(settings), settings.load_catalog()
     spec = find_judge(catalog, name)
-    calls = allowed(catalog, spec) if max_calls is None else max_calls
+    calls = find_most_calls(catalog, spec) if max_calls is None else max_calls
     try:
-        references, now = settings.load_references(lake, catalog), datetime.now(UTC)
-        run_id = f"realign-{secrets.token_hex(4)}"
-        how = Asking(Interrupts.stop, Progress.count_calls)
-        with open_asking(lake, catalog, references, run_id, now.date(), how) as run:
+        with open_scoring_run(settings, lake, catalog, "realign") as run:
             found = propose(open_judge(settings, lake, catalog, spec, run, calls))
     except NoOptimizer as error:
         fail(USAGE, str(error))
@@ -209,17 +204,13 @@ def find_judge(catalog: Catalog, name: str) -> Judge:
 
 def find_stored(lake: Lake, name: str, candidate: str | None) -> StoredCandidate | None:
     """Finds a candidate, or the best one; None where there is none."""
-    from evals.realign.evidence import Evidence
-    from evals.realign.proposals import rank
-    from evals.reports import json_form
+    from evals.realign.proposals import score_on_dev
     from evals.storage.documents.judge_candidates import list_candidates, read_candidate
 
     if candidate is not None:
         return read_candidate(lake, name, candidate)
     every = list_candidates(lake, name)
-    return max(
-        every, key=lambda one: rank(json_form.from_json(Evidence, one.evidence)), default=None
-    )
+    return max(every, key=lambda one: score_on_dev(read_evidence(one)), default=None)
 
 
 def open_judge(
@@ -233,7 +224,7 @@ def open_judge(
     """Opens a judge with its labels."""
     from evals.realign.labelled_judge import LabelledJudge
 
-    references = settings.load_references(lake, catalog)
+    references = run.references if run else settings.load_references(lake, catalog)
     return LabelledJudge(lake, catalog, references, spec, datetime.now(UTC), run, calls)
 
 
@@ -303,16 +294,13 @@ def describe_figures(figures: Figures) -> str:
     )
 
 
-def print_rivals(found: object) -> None:
+def print_rivals(found: Rivals) -> None:
     """Prints two evaluators of one dimension side by side."""
-    from evals.realign.rivals import Rivals
-
-    assert isinstance(found, Rivals)  # noqa: S101  imported where it is used
     terminal.print_line(f"{found.candidate} against {found.incumbent} in {found.app}:")
     print_measured(found.split, found.measured, found.candidate)
     terminal.print_line(f"  so {found.describe()}")
-    for line in found.describe_disagreements():
-        terminal.print_line(f"  {line}")
+    for one in found.disagreements:
+        terminal.print_line(f"  {one.describe()}")
 
 
 SUBCOMMANDS = (realign_judge, list_candidates, compare_judge, promote_judge)

@@ -5,9 +5,6 @@ The attacks are in `evals.worklist.canaries`.
 
 from __future__ import annotations
 
-import functools
-import secrets
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +13,7 @@ from orchestration.cli import judge_candidates
 from orchestration.cli.judge_alignment import judge_alignment
 from orchestration.cli.lookups import open_existing
 from orchestration.cli.options import USAGE, fail, json_option, settings_options
+from orchestration.cli.scoring import open_scoring_run
 from orchestration.runtime import terminal
 
 if TYPE_CHECKING:
@@ -58,13 +56,7 @@ def judge_attack(settings: Settings, name: str, app: str | None, as_json: bool) 
 
 def run_trials(settings: Settings, name: str, app: str | None) -> list[Trial]:
     """Runs one trial for each application that uses the judge."""
-    from evals.calls.day_budget import open_budget
-    from evals.calls.live import ask_live
     from evals.experiments import attack_trial
-    from evals.runs.runner import ScoringRun
-    from evals.storage import ledger
-    from orchestration.runtime.interrupts import Interrupts
-    from orchestration.runtime.progress import Progress
 
     lake, cat = open_existing(settings), settings.load_catalog()
     uses, nights = attack_trial.find_uses(lake, cat, name, app), lake.list_nights("traces")
@@ -74,12 +66,8 @@ def run_trials(settings: Settings, name: str, app: str | None) -> list[Trial]:
         )
     if not nights:
         fail(USAGE, "no traces yet: run `andon nightly`, then label answers that are bad")
-    run, today = f"attack-{secrets.token_hex(4)}", datetime.now(UTC).date()
-    references = settings.load_references(lake, cat)
-    ask = functools.partial(ask_live, stop=Interrupts.stop)
-    with open_budget(lake, run, today, cat) as budget, ledger.open_journal(lake, run) as journal:
-        scoring = ScoringRun(lake, references, journal, ask, budget, progress=Progress.count_calls)
-        return [attack_trial.try_attacks(scoring, cat, use, nights[-1]) for use in uses]
+    with open_scoring_run(settings, lake, cat, "attack") as run:
+        return [attack_trial.try_attacks(run, cat, use, nights[-1]) for use in uses]
 
 
 def print_trial(trial: Trial) -> None:

@@ -1,12 +1,11 @@
 """What commands share that run evaluators on a few answers: a scoring run, and its cases as lines.
 
-The commands are in `evaluators`, `cases` and `gate`.
+The commands are in `evaluators`, `judges`, `judge_candidates`, `cases` and `gate`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import secrets
 from collections.abc import Generator
 from datetime import UTC, datetime
@@ -27,21 +26,16 @@ def open_scoring_run(
     settings: Settings, lake: Lake, catalog: Catalog, purpose: str
 ) -> Generator[ScoringRun]:
     """Opens a run whose calls count against the day's budget, and whose answers are stored."""
-    from evals.calls.day_budget import open_budget
-    from evals.calls.live import ask_live
-    from evals.runs.runner import ScoringRun
-    from evals.storage import ledger
+    from evals.runs.live_run import open_live_run
     from orchestration.runtime.interrupts import Interrupts
     from orchestration.runtime.progress import Progress
 
     run_id, today = f"{purpose}-{secrets.token_hex(4)}", datetime.now(UTC).date()
-    with (
-        open_budget(lake, run_id, today, catalog) as budget,
-        ledger.open_journal(lake, run_id) as journal,
-    ):
-        references = settings.load_references(lake, catalog)
-        live = functools.partial(ask_live, stop=Interrupts.stop)
-        yield ScoringRun(lake, references, journal, live, budget, progress=Progress.count_calls)
+    references, count = settings.load_references(lake, catalog), Progress.count_calls
+    with open_live_run(
+        lake, catalog, references, run_id, today, stop=Interrupts.stop, progress=count
+    ) as run:
+        yield run
 
 
 def print_case_run(run: CaseRun, title: str, noun: str = "regression case") -> None:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from evals.realign import proposals
-from evals.realign.asking import open_asking
 from evals.reports import board_pages
 from evals.reports.alignment import describe_as_json, store_alignment
+from evals.runs.live_run import open_live_run
 from evals.storage.documents.judge_candidates import StoredCandidate
 from evals.training import proposals as training
 from orchestration.runtime.assets import declare_asset
@@ -67,7 +67,7 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         Progress.report("measuring candidates for judges")
         lake, catalog, now = settings.open_lake(), settings.load_catalog(), datetime.now(UTC)
         references, run = settings.load_references(lake, catalog), context.run.run_id
-        with open_asking(lake, catalog, references, f"realign-{run}", now.date()) as asking:
+        with open_live_run(lake, catalog, references, f"realign-{run}", now.date()) as asking:
             found = proposals.propose_all(lake, catalog, references, now, asking)
         board_pages.rewrite_evaluators(lake)
         rows = [

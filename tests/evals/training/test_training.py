@@ -329,7 +329,7 @@ def test_embeddings_see_words_that_no_label_had(tmp_path: Path) -> None:
     assert trained.card.embeddings == trained.model.embeddings != ""
     new = [Material(text, "") for text in ("decline thing 7", "happily thing 8")]
     folder = candidates.open_embeddings(catalog, spec)
-    chances = [candidates.estimate(trained.model, one, folder) for one in new]
+    chances = [trained.model.estimate(one, folder) for one in new]
     assert chances[0] > 0.8 > 0.2 > chances[1]
     (catalog.root / "words" / "config.json").unlink()
     with pytest.raises(EmbeddingsError, match="does not exist"):
