@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from evals.statistics import Agreement, Interval, normal_quantile, wilson_interval
+from evals.statistics import Agreement, Interval, wilson_interval
 from evals.statistics.corrections import Kappa
 from evals.statistics.people import PairedPeople
 
@@ -64,11 +64,12 @@ class PeopleAgreement(NamedTuple):
 
     @property
     def interval(self) -> Interval | None:
-        """The interval of κ from its standard error."""
-        if self.kappa is None:
+        """The interval of κ (Donner and Eliasziw), which has the κ that is shown."""
+        table, kappa = self.table, self.kappa
+        fit = PairedPeople(table.tp, table.fn + table.fp, table.tn).kappa_interval(ALPHA)
+        if kappa is None or fit is None:
             return None
-        half = normal_quantile(ALPHA) * self.estimate.error
-        return Interval(max(-1.0, self.kappa - half), min(1.0, self.kappa + half))
+        return Interval(min(kappa, fit.low), max(kappa, fit.high))
 
     @property
     def share(self) -> float:

@@ -306,7 +306,7 @@ def store_alignment(lake: Lake, today: date) -> list[Alignment]:
 def describe_as_json(one: Alignment) -> dict[str, JsonLike]:
     """Returns an alignment as JSON."""
     agreed, people = one.agreed, one.people
-    kappa = people.kappa
+    kappa, of_kappa = people.kappa, people.kappa_interval()
     return {
         "judge": one.evaluator,
         "app": one.app,
@@ -333,6 +333,8 @@ def describe_as_json(one: Alignment) -> dict[str, JsonLike]:
             "agreed": round(people.agreed.rate, 6),
             "kappa": round(kappa.value, 6) if kappa else None,
             "kappa_error": round(kappa.error, 6) if kappa else None,
+            "kappa_low": round(of_kappa.low, 6) if of_kappa else None,
+            "kappa_high": round(of_kappa.high, 6) if of_kappa else None,
             "ceiling": agreed.people.ceiling if agreed and agreed.people else None,
         }
         if people.n

@@ -91,6 +91,20 @@ def clamp_estimate(value: float, variance: float, alpha: float) -> Estimate:
     return Estimate(value, low, high)
 
 
+CLEAR = 2
+"""How many times the interval's half-width TPR + TNR - 1 is above 0, so that dividing is safe."""
+LEAST_WRONG = 3
+"""Labels that count as judged otherwise in a variance, at least: none of n may be three (3 / n is
+the upper bound of 95%)."""
+
+
+def bound_variance(right: int, n: int) -> float:
+    """Returns the variance of a rate, not that of one without errors: few labels hide them."""
+    least = min(LEAST_WRONG, n / 2)
+    rate = min(max(right, least), n - least) / n
+    return rate * (1 - rate) / n
+
+
 def rogan_gladen(judged: Proportion, labels: Agreement, alpha: float = ALPHA) -> Estimate | None:
     """The true pass rate from a judge's, where the labels come from elsewhere (delta method).
 
@@ -100,7 +114,8 @@ def rogan_gladen(judged: Proportion, labels: Agreement, alpha: float = ALPHA) ->
         alpha: the interval's level.
 
     Returns:
-        None where it is undefined: a class without labels, or TPR + TNR - 1 not clearly above 0.
+        None where it is undefined: a class without labels, or TPR + TNR - 1 not far above 0, where
+        the estimate would be shown only when chance has made that sum large.
     """
     if labels.tpr is None or labels.tnr is None or not judged.n:
         return None
@@ -108,13 +123,13 @@ def rogan_gladen(judged: Proportion, labels: Agreement, alpha: float = ALPHA) ->
     j = labels.tpr + labels.tnr - 1
     smooth = ((labels.tp + 1) / (n1 + 2), (labels.tn + 1) / (n0 + 2))
     error = math.sqrt(sum(s * (1 - s) / n for s, n in zip(smooth, (n1, n0), strict=True)))
-    if j <= normal_quantile(alpha) * error:
+    if j <= CLEAR * normal_quantile(alpha) * error:
         return None
     p = judged.rate
     theta = (p + labels.tnr - 1) / j
     variance = (
         p * (1 - p) / judged.size
-        + theta**2 * labels.tpr * (1 - labels.tpr) / n1
-        + (1 - theta) ** 2 * labels.tnr * (1 - labels.tnr) / n0
+        + theta**2 * bound_variance(labels.tp, n1)
+        + (1 - theta) ** 2 * bound_variance(labels.tn, n0)
     )
     return clamp_estimate(theta, variance / j**2, alpha)

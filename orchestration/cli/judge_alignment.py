@@ -89,9 +89,11 @@ def print_details(one: Alignment) -> None:
     if people.n and people.kappa:
         ceiling = one.agreed.people.ceiling if one.agreed and one.agreed.people else None
         at_most = f"; a judge without error would reach {ceiling:.0%}" if ceiling else ""
+        of_kappa = people.kappa_interval()
+        between = f", {of_kappa.low:.2f} to {of_kappa.high:.2f}" if of_kappa else ""
         terminal.print_line(
             f"  two people agree on {people.agreed.rate:.0%} of {people.n:,} pairs (κ "
-            f"{people.kappa.value:.2f}){at_most}"
+            f"{people.kappa.value:.2f}{between}){at_most}"
         )
     if one.ties:
         terminal.print_line(f"  {one.ties:,} ties of people: no label")

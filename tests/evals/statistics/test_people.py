@@ -29,3 +29,25 @@ def test_agreement_is_shown_for_each_verdict() -> None:
 def test_without_a_pair_there_is_no_kappa() -> None:
     """Nobody is compared with nobody."""
     assert PairedPeople(0, 0, 0).kappa is None
+
+
+@pytest.mark.parametrize(
+    ("pairs", "interval"),
+    [
+        ((40, 15, 45), (0.533256, 0.813401)),
+        ((10, 0, 10), (0.677750, 1.0)),
+        ((18, 2, 0), (-0.052632, 0.676536)),
+        ((5, 3, 2), (-0.219341, 0.761465)),
+    ],
+)
+def test_the_interval_of_kappa_fits_the_pairs(
+    pairs: tuple[int, int, int], interval: tuple[float, float]
+) -> None:
+    """It is that of Donner and Eliasziw: with few pairs, or no split, it is wide."""
+    assert PairedPeople(*pairs).kappa_interval() == pytest.approx(interval, abs=1e-6)
+
+
+def test_verdicts_of_one_class_show_no_interval_of_kappa() -> None:
+    """Whether people agree by chance is unknown where nobody failed anything."""
+    assert PairedPeople(20, 0, 0).kappa_interval() is None
+    assert PairedPeople(0, 0, 0).kappa_interval() is None

@@ -316,6 +316,19 @@ def test_weights_undo_an_unequal_chance() -> None:
     assert stratum.size == pytest.approx(50**2 / 170)
 
 
+def test_a_judge_without_a_wrong_label_is_not_taken_to_be_without_errors() -> None:
+    """Ten right passes and five right failures leave a rate wide open."""
+    shown = rogan_gladen(Proportion(900, 1000), Agreement(10, 0, 0, 5))
+    assert shown == pytest.approx((0.9, 0.639981, 1.0), abs=1e-6)
+
+
+def test_a_judge_that_may_be_one_by_chance_corrects_nothing() -> None:
+    """TPR + TNR - 1 of .30 on twenty labels of each verdict is not far enough above 0."""
+    judged = Proportion(700, 1000)
+    assert rogan_gladen(judged, Agreement(14, 6, 8, 12)) is None
+    assert rogan_gladen(judged, Agreement(140, 60, 80, 120))
+
+
 def test_labels_of_several_weights_show_less_than_their_effective_number() -> None:
     """Where few labels of a large weight are the failed ones, an interval is wider than Kish's."""
     light, heavy = Stratum(45, 5, 170, 5, labels=20), Stratum(40, 32, 296, 256, labels=44)
