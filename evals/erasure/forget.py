@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 from evals.calls import day_budget
 from evals.erasure.compared_answers import find_compared
+from evals.erasure.unreferenced_answers import find_unreferenced
 from evals.ingest.inbox import list_inbox
 from evals.ingest.staging import import_file
 from evals.privacy import id_hashes, scrubbing
@@ -85,29 +86,32 @@ def find_person(
     listed, whose = list_literals(requested), list_literals(hashed)
     where = f"trace_id in ({listed}) or user_id in ({whose})"
     own: dict[str, Trace] = {}
+    every: list[Trace] = []
     nights: Counter[str] = Counter()
     for table in ("staged", "traces"):
         rows = query_tables(lake, f"select * from {table} where {where}", {table: None})  # noqa: S608  quoted
         for trace in build_records(Trace, rows):
             nights[trace.ts.date().isoformat()] += trace.trace_id not in own
             own.setdefault(trace.trace_id, trace)
+            every.append(trace)  # an answer that was replaced since has another text
     ids = tuple(sorted({*requested, *own}))
     scored = find_scored(lake, set(ids))
-    texts = {text for trace in own.values() for text in list_texts(trace)} | scored.texts
-    compared = find_compared(lake, set(ids))
+    texts = {text for trace in every for text in list_texts(trace)} | scored.texts
+    compared = find_compared(lake, every)
     texts |= {one.explanation for one in compared if one.explanation}
     pairs = {one.content_key for one in compared if one.content_key}
     paid = read_paid(lake, pairs)
     texts |= paid.texts
-    files = {trace.source_file for trace in own.values()}
+    stale = find_unreferenced(lake, catalog, every)
+    files = {trace.source_file for trace in every}
     return Person(
         traces=ids,
         users=hashed,
         names=tuple(sorted({*users, *traces})),
         texts=tuple(sorted(texts)),
-        contents=tuple(sorted({*scored.keys, *pairs, *paid.keys})),
+        contents=tuple(sorted({*scored.keys, *pairs, *paid.keys, *stale})),
         compared=tuple(sorted({one.trace_id for one in compared})),
-        sessions=tuple(sorted({one.session_id for one in own.values() if one.session_id})),
+        sessions=tuple(sorted({one.session_id for one in every if one.session_id})),
         files=tuple(sorted(files)),
         outside=tuple(find_outside(lake, files)),
         nights=dict(sorted((night, n) for night, n in nights.items() if n)),

@@ -29,7 +29,7 @@ class Person:
     """Ids as they were given; only raw rows contain them."""
     texts: tuple[str, ...] = ()
     contents: tuple[str, ...] = ()
-    """Content keys of paid answers that no trace of somebody else shares."""
+    """Content keys of paid answers about the person's traces, or that may be about them."""
     files: tuple[str, ...] = ()
     """Names of the files that the person's traces were read from."""
     outside: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Person:
     nights: Mapping[str, int] = field(default_factory=dict[str, int])
     """Traces by ISO night."""
     compared: tuple[str, ...] = ()
-    """Traces of others whose answers were compared with one of the person's."""
+    """Traces of others whose scores may quote the person: of a pair, or of a whole session."""
     sessions: tuple[str, ...] = ()
 
     def list_ids(self) -> set[str]:

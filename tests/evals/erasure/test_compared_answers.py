@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,36 @@ def test_a_pair_with_a_forgotten_answer_loses_its_words(lake: Lake) -> None:
     assert sorted((one.text or "", one.cost_usd) for one in lake.read("answers")) == [
         ("", 0.1), ("", 0.1), ("Y", 0.1)
     ]  # fmt: skip
+
+
+def test_an_answer_that_nothing_refers_to_loses_its_words(lake: Lake) -> None:
+    """Of a pair that was paired anew since; what another trace's score refers to stays."""
+    middle = make_trace("middle", 0, "one")
+    lake.write("traces", BEFORE.date(), [make_trace("old", 0, "one"), middle])
+    old = dataclasses.replace(make_answer("k0", QUOTE), answer_version="v0")
+    foreign = [dataclasses.replace(old, content_key="k9", app="shop", text="Fine.")]
+    lake.write("answers", NIGHT, [old, *foreign], "v0")
+    earlier = dataclasses.replace(old, content_key="k8", night=BEFORE.date() - timedelta(days=9))
+    lake.write("answers", earlier.night, [earlier], "v0")
+    forget_person(lake, CATALOG, [], ["old"], NOW)
+    texts = {one.content_key: one.text for one in lake.read("answers") if one.text}
+    assert texts == {"k2": "Y", "k9": "Fine.", "k8": QUOTE}
+
+
+def test_the_score_of_a_session_loses_the_words_about_a_forgotten_turn(lake: Lake) -> None:
+    """It goes under another turn, the last one; its verdict stays."""
+    turns = [
+        dataclasses.replace(make_trace(name, days, "one"), session_id="s")
+        for name, days in (("first", 0), ("last", 1))
+    ]
+    lake.write("traces", NIGHT, turns, "more")
+    about = (NIGHT, "desk", "whole", "whole", "1", "judge", "scored", "pass", 1.0)
+    rest: Any = {"content_key": "k5", "answer_version": "v", "subject": "session"}
+    score = Score("last", *about, QUOTE, None, **rest, subject_id="s")
+    lake.write("scores", NIGHT, [score], "whole")
+    forget_person(lake, CATALOG, [], ["first"], NOW)
+    (left,) = (one for one in lake.read("scores") if one.trace_id == "last")
+    assert (left.verdict, left.explanation) == ("pass", MARK)
 
 
 def test_the_later_answer_of_a_pair_takes_nothing_of_the_earlier_one(lake: Lake) -> None:
