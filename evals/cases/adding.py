@@ -172,7 +172,7 @@ def list_people(catalog: Catalog, references: GoldAndLabels, trace: Trace) -> Se
     """Lists what people decided on a trace, with the first critique."""
     found: list[Judged] = []
     for one in catalog.dimensions_of(catalog.app(trace.app)):
-        labels = references.labels_on(trace, one.labels_name, one.question)
+        labels = references.labels_on(trace, one.labels_name, one.question).votes
         decided = decide_people(one.label_rules, labels)
         if isinstance(decided, Outcome):
             why = next((label.critique for label in labels if label.critique), "")

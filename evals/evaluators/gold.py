@@ -15,11 +15,10 @@ from evals.evaluators.gold_sets import GoldSet, load_gold_set, redact_gold_set
 from evals.evaluators.label_verdicts import (
     decide_people,
     is_from_people,
-    list_votes,
     name_annotator,
     select_deciding,
 )
-from evals.evaluators.label_wordings import is_of_wording
+from evals.evaluators.label_wordings import WordedLabels, select_worded
 from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Failure, GoldValue, Json, Label, LastTurn, Outcome, Skip, Trace, digest
 from evals.specs import Evaluator
@@ -107,16 +106,15 @@ class GoldAndLabels:
             self.gold_sets[key] = redact_gold_set(rows, evaluator.app, self.privacy)
         return self.gold_sets[key]
 
-    def labels_on(self, trace: Trace, dimension: str, question: str | None = None) -> list[Label]:
+    def labels_on(self, trace: Trace, dimension: str, question: str) -> WordedLabels:
         """Returns each annotator's label of a trace's present answer.
 
         Args:
             trace: the trace.
             dimension: as the labels name it.
-            question: leaves out the labels of another wording; None: each counts.
+            question: its present wording; labels of another one decide nothing.
         """
-        every = self.every_label_on(trace, dimension)
-        return list_votes(one for one in every if question is None or is_of_wording(one, question))
+        return select_worded(self.every_label_on(trace, dimension), question)
 
     def every_label_on(self, trace: Trace, dimension: str) -> list[Label]:
         """Returns the labels of a trace's present answer, as they arrived."""
@@ -136,7 +134,7 @@ class GoldAndLabels:
 
         People share one name: `adjudicated`, or `human` where nothing was adjudicated.
         """
-        labels = self.labels_on(trace, evaluator.labels)
+        labels = self.labels_on(trace, evaluator.labels, evaluator.question).votes
         others = [label for label in labels if not is_from_people(label)]
         by_name: dict[str, list[Label]] = defaultdict(list)
         for label in (*select_deciding(labels), *others):
@@ -144,10 +142,11 @@ class GoldAndLabels:
         return by_name
 
     def decide_people(
-        self, rules: LabelRules, trace: Trace, dimension: str
+        self, rules: LabelRules, trace: Trace, dimension: str, question: str
     ) -> Outcome | Failure | Skip | None:
         """Returns what people decided on a trace's present answer; None without their labels."""
-        return decide_people(rules, self.labels_on(trace, dimension))
+        labels = self.labels_on(trace, dimension, question)
+        return decide_people(rules, labels.votes) if labels.is_decidable else None
 
 
 def digest_answer(trace: Trace) -> str:

@@ -1,17 +1,51 @@
-"""Which wording of its question a label answered: the one place that compares them.
+"""Which wording of its question a label answered, and which labels count for the present one.
 
-What a label means under its wording is `label_verdicts`'.
+Everybody who reads labels asks `select_worded`: people's row, agreement, the human ceiling,
+canaries, cases and candidates. What a label means under its wording is `label_verdicts`'.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
+from evals.evaluators.label_verdicts import is_from_people, list_votes
 from evals.records import Label, digest
 
 DIGEST = re.compile(r"[0-9a-f]{16}")
 """The form of a wording's digest; a version that a team named otherwise is compared with none."""
+
+
+class WordedLabels(NamedTuple):
+    """The labels of one answer on one dimension, under the present wording of its question."""
+
+    votes: list[Label]
+    """Each annotator's latest."""
+    earlier: list[Label]
+    """People's votes of another wording that they did not give again: they decide nothing."""
+
+    @property
+    def is_decidable(self) -> bool:
+        """Whether the answer may have a verdict, also one that a suite gives without labels."""
+        return bool(self.votes) or not self.earlier
+
+
+def select_worded(labels: Iterable[Label], question: str | None) -> WordedLabels:
+    """Selects the labels that count for a question's present wording, and those that do not.
+
+    Args:
+        labels: of one answer on one dimension, in the order in which they arrived.
+        question: the present wording; None: no suite has the question, and each counts.
+    """
+    every = list(labels)
+    if question is None:
+        return WordedLabels(list_votes(every), [])
+    people = [one for one in every if is_from_people(one)]
+    return WordedLabels(
+        list_votes(one for one in every if is_of_wording(one, question)),
+        list_votes(list_outdated(people, question)),
+    )
 
 
 def digest_wording(question: str) -> str:

@@ -23,6 +23,8 @@ from evals.specs.label_rules import LabelRules
 
 NO_LABELS = encode_canonical([])
 """The content of a subject without labels."""
+EARLIER_ONLY = encode_canonical(["earlier wording"])
+"""The content of a subject that has people's labels of an earlier wording alone."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,18 @@ class RecordedVerdicts(EvaluatorByCode):
         return f"{app}.{dimension}.recorded"
 
     def content(self, evaluator: Evaluator, trace: Trace, references: GoldAndLabels) -> bytes:
-        """Returns every annotator's label of a trace on the dimension, as bytes."""
+        """Returns every annotator's label of a trace under the present wording, as bytes."""
         rules = LabelRules.model_validate(evaluator.params)
-        labels = references.labels_on(trace, evaluator.labels)
-        return encode_canonical([describe_vote(evaluator.dimension, rules, x) for x in labels])
+        labels = references.labels_on(trace, evaluator.labels, evaluator.question)
+        if not labels.is_decidable:
+            return EARLIER_ONLY
+        votes = [describe_vote(evaluator.dimension, rules, one) for one in labels.votes]
+        return encode_canonical(votes)
 
     def gives_none(self, evaluator: Evaluator, content: bytes) -> bool:
-        """Whether a subject has no label, and the rules imply no verdict of that."""
+        """Whether a subject has no label that counts, and the rules imply no verdict of that."""
+        if content == EARLIER_ONLY:
+            return True
         if content != NO_LABELS:
             return False
         return LabelRules.model_validate(evaluator.params).unlabelled is None
@@ -79,6 +86,8 @@ class RecordedVerdicts(EvaluatorByCode):
             by_name = references.recorded_labels(evaluator, trace)
             findings = [Finding(pool_labels(rules, by_name[who]), who) for who in sorted(by_name)]
             if any(finding.annotator in people for finding in findings):
+                return findings
+            if not references.labels_on(trace, evaluator.labels, evaluator.question).is_decidable:
                 return findings
             implied = decide_people(rules, ())
             return findings if implied is None else [*findings, Finding(implied, people[0])]

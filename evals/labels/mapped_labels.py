@@ -15,11 +15,9 @@ from evals.evaluators.label_verdicts import (
     TIE,
     compare_people,
     decide_people,
-    is_from_people,
-    list_votes,
     select_deciding,
 )
-from evals.evaluators.label_wordings import is_of_wording, list_outdated
+from evals.evaluators.label_wordings import select_worded
 from evals.labels.alignment import choose_split
 from evals.labels.groups import is_held_out, name_group
 from evals.records import Label, Outcome, Subject
@@ -114,15 +112,12 @@ def map_given(
     Those of another wording decide nothing, and are counted; where there is no other, the subject
     has no verdict, also where the suite gives one to subjects without labels.
     """
-    question = dimension.question
-    votes = list_votes(one for one in given if is_of_wording(one, question))
-    people = [one for one in given if is_from_people(one)]
-    earlier = len(list_votes(list_outdated(people, question)))
-    is_decidable = bool(votes) or not earlier
-    row = map_votes(dimension.label_rules, votes, about, session_id) if is_decidable else None
-    if earlier and row is None:
+    labels = select_worded(given, dimension.question)
+    rules = dimension.label_rules
+    row = map_votes(rules, labels.votes, about, session_id) if labels.is_decidable else None
+    if labels.earlier and row is None:
         row = build_row(*about, None, session_id)
-    return row._replace(earlier=earlier) if row else None
+    return row._replace(earlier=len(labels.earlier)) if row else None
 
 
 def map_votes(

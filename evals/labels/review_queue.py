@@ -61,7 +61,10 @@ class Drawn(NamedTuple):
 def count_people(
     labels: Iterable[Label], gold_values: Iterable[GoldValue], traces: Iterable[Trace]
 ) -> Counter[tuple[str, str]]:
-    """Counts who judged the present answer of a trace, by trace and dimension; gold suffices."""
+    """Counts who judged the present answer of a trace, by trace and dimension; gold suffices.
+
+    Whatever wording they answered: regrading asks those of an earlier one again.
+    """
     traces_by_id = {trace.trace_id: trace for trace in traces}
     people = {
         (label.subject_id, label.dimension, label.annotator)

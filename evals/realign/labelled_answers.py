@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from evals.evaluators.gold import GoldAndLabels
 from evals.evaluators.label_verdicts import select_deciding
-from evals.evaluators.label_wordings import is_of_wording
+from evals.evaluators.label_wordings import select_worded
 from evals.labels.alignment import Split, choose_split
 from evals.labels.mapped_labels import map_labels
 from evals.records import Label, Trace, digest
@@ -96,7 +96,7 @@ def build_answers(
         votes = references.labels.get(trace.trace_id, ())
         name = evaluator.labels or evaluator.dimension
         about = (one for one in votes if one.dimension == name)
-        own = [one for one in about if is_of_wording(one, evaluator.question)]
+        own = select_worded(about, evaluator.question).votes
         split = choose_split(session)
         yield LabelledAnswer(
             trace, evaluator, split, session, row.verdict == "pass", list_critiques(own)

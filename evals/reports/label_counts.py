@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
 
 from evals.evaluators.gold import is_about
-from evals.evaluators.label_verdicts import list_votes
+from evals.evaluators.label_wordings import select_worded
 from evals.labels.label_checks import LabelChecks
 from evals.labels.stored_labels import read_stored_labels
 from evals.records import Label, Trace
@@ -68,18 +68,33 @@ def count_labels(lake: Lake, catalog: Catalog, app: str, night: date) -> LabelCo
 def sort_labels(checks: LabelChecks, trace: Trace, labels: Sequence[Label]) -> Iterable[str]:
     """Yields what becomes of each label of a trace: a count's name in `LabelCounts`."""
     about = [label for label in labels if is_about(label, trace)]
-    votes = {
-        id(label)
-        for name in {label.dimension for label in about}
-        for label in list_votes(one for one in about if one.dimension == name)
-    }
+    worded = [
+        select_worded((one for one in about if one.dimension == name), question)
+        for name, question in list_questions(checks, trace.app, about)
+    ]
+    votes = {id(label) for one in worded for label in one.votes}
+    earlier = {id(label) for one in worded for label in one.earlier} - votes
     for label in labels:
         problem = checks.find_problem(label, trace.app)
         if problem and problem.code == "unknown-dimension":
             yield "unknown_dimension"
         elif not is_about(label, trace):
             yield "outdated"
+        elif id(label) in earlier:
+            yield "earlier"
         elif id(label) not in votes:
             yield "corrected"
         else:
             yield "unmapped" if problem else "counted"
+
+
+def list_questions(
+    checks: LabelChecks, app: str, labels: Iterable[Label]
+) -> Iterator[tuple[str, str | None]]:
+    """Yields the dimensions that some labels name, with each question they are votes on."""
+    vocabulary = checks.find_vocabulary(app) or {}
+    for name in sorted({label.dimension for label in labels}):
+        dimensions = vocabulary.get(name, ())
+        yield from ((name, one.question) for one in dimensions)
+        if not dimensions:
+            yield name, None

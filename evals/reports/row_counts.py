@@ -90,7 +90,7 @@ class LabelCounts:
     """The labels of the night's traces by what became of them, and those that wait."""
 
     labels: Count = 0
-    """All labels of the night's traces: the sum of the next five."""
+    """All labels of the night's traces: the sum of the next five, and of `earlier`."""
     counted: Count = 0
     """Labels that are votes."""
     corrected: Count = 0
@@ -105,3 +105,5 @@ class LabelCounts:
     """Traces with a label that counts."""
     waiting: Count = 0
     """Labels on the suite's dimensions whose trace had not arrived when this was reported."""
+    earlier: Count = absent_if(0)
+    """People's labels of an earlier wording of their question: they decide nothing."""

@@ -160,8 +160,9 @@ def list_failed_ids(
 def is_failed_by_people(
     references: GoldAndLabels, evaluator: Evaluator, rules: LabelRules, trace: Trace
 ) -> bool:
-    """Whether people failed a trace's present answer."""
-    return is_failing(references.decide_people(rules, trace, evaluator.labels))
+    """Whether people failed a trace's present answer under the present question."""
+    question = evaluator.question
+    return is_failing(references.decide_people(rules, trace, evaluator.labels, question))
 
 
 def is_failing(result: Result | None) -> bool:

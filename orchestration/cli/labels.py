@@ -93,6 +93,7 @@ def describe_counts(row: AppLabels) -> str:
     reasons = {
         "corrected by their annotators": counts.corrected,
         "of an answer that was replaced": counts.outdated,
+        "of an earlier wording of the question (`andon labels regrade`)": counts.earlier,
         "with a word the suite does not map": counts.unmapped,
         "on a dimension the suite does not have": counts.unknown_dimension,
     }

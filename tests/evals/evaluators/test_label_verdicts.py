@@ -216,6 +216,19 @@ def test_an_unlabelled_trace_may_pass() -> None:
     assert decide_by_people(unlabelled="fail") == "fail"
 
 
+@pytest.mark.parametrize("unlabelled", [None, "pass"])
+def test_a_label_of_an_earlier_wording_is_nobody_s_verdict(unlabelled: str | None) -> None:
+    """It gives people no row and hides no verdict; nor does a suite pass what it would undo."""
+    before = build_label("bad", rubric_version="0" * 16)
+    rules: dict[str, Any] = {"unlabelled": unlabelled} if unlabelled else {}
+    assert score_recorded(before, **rules) == {}
+    now = build_label("good", "bob")
+    for labels in itertools.permutations([before, now]):
+        assert score_recorded(*labels, **rules) == {"tone.human": "pass"}
+    assert encode_content(before, now) == encode_content(now)
+    assert encode_content(before) != encode_content()
+
+
 @pytest.mark.parametrize("name", ["human", "Human", "adjudicated", " human "])
 def test_a_judge_with_a_person_s_name_is_not_a_person(name: str) -> None:
     """Its verdicts have a row of their own, which is not the people's."""

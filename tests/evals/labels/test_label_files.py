@@ -83,8 +83,8 @@ def import_label(lake: Lake, folder: Path, **more: Any) -> Label:
 def test_a_label_is_bound_to_the_answer_at_rest(lake: Lake, tmp_path: Path) -> None:
     """A label imported after its trace is about that answer, not a later correction."""
     references = GoldAndLabels.of(tmp_path, [import_label(lake, tmp_path)])
-    assert references.labels_on(TRACE, "right")
-    assert not references.labels_on(CORRECTED, "right")
+    assert references.labels_on(TRACE, "right", "Is it so?").votes
+    assert not references.labels_on(CORRECTED, "right", "Is it so?").votes
 
 
 def test_gold_belongs_to_the_question(lake: Lake, tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ def test_a_label_of_a_forgotten_trace_does_not_wait(lake: Lake, tmp_path: Path) 
 def test_every_label_of_a_night_is_counted_once_with_what_became_of_it(
     lake: Lake, tmp_path: Path
 ) -> None:
-    """Those that count, the corrected, the outdated, and those no suite can use add up."""
+    """Those that count, the corrected, the outdated, of an earlier wording, or of no use add up."""
     catalog = declare(tmp_path, TONE)
     lake.write("traces", NIGHT, [TRACE])
     stored = [
@@ -341,10 +341,18 @@ def test_every_label_of_a_night_is_counted_once_with_what_became_of_it(
         Label("t1", "right", "bad", "bob", "human", answer=digest_answer(CORRECTED), id="3"),
         Label("t1", "right", "maybe", "cy", "human", id="4"),
         Label("t1", "style", "bad", "cy", "human", id="5"),
+        Label("t1", "right", "bad", "dee", "human", rubric_version="0" * 16, id="6"),
     ]
     write_labels(lake, stored, "found-in-an-export")
     assert count_labels(lake, catalog, "desk", NIGHT) == LabelCounts(
-        labels=5, counted=1, corrected=1, outdated=1, unmapped=1, unknown_dimension=1, traces=1
+        labels=6,
+        counted=1,
+        corrected=1,
+        outdated=1,
+        unmapped=1,
+        unknown_dimension=1,
+        traces=1,
+        earlier=1,
     )
     words = [finding.words for finding in check_stored_labels(lake, catalog, NOW)]
     assert any("1 label not used: `verdict` is 'maybe'; right maps good, bad" in w for w in words)

@@ -1,6 +1,7 @@
 """Promises of canaries: failed answers carry attacks, and a judge that obeys is detected."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def test_later_nights_and_labels_cost_no_new_calls(lake: Lake, tmp_path: Path) -
 
 
 def test_without_a_failed_answer_there_are_no_canaries(lake: Lake, tmp_path: Path) -> None:
-    """No label, no failing label, or a deleted trace yields no canary."""
+    """No label, none that fails under the present wording, or a deleted trace: no canary."""
     catalog = write_catalog_files(tmp_path / "c")
     day = write_night(lake, 1, "a")
     assert build_canaries(lake, catalog, day) == ()
@@ -106,6 +107,8 @@ def test_without_a_failed_answer_there_are_no_canaries(lake: Lake, tmp_path: Pat
         build_canaries(lake, catalog, day, build_label("a", "good"), build_label("gone", "bad"))
         == ()
     )
+    before = replace(build_label("a", "bad"), rubric_version="0" * 16)
+    assert build_canaries(lake, catalog, day, before) == ()
 
 
 def test_canaries_can_be_switched_off_or_increased(lake: Lake, tmp_path: Path) -> None:
