@@ -151,8 +151,7 @@ def print_list(reading: ReadingList, *, as_json: bool) -> None:
     if as_json:
         terminal.print_json(reading._asdict() | {"traces": [t._asdict() for t in reading.traces]})
         return
-    for one in reading.traces:
-        terminal.print_line(f"{one.trace_id}  {one.night}  {one.reason}")
+    terminal.print_lines(f"{one.trace_id}  {one.night}  {one.reason}" for one in reading.traces)
     terminal.print_line(
         f"{len(reading.traces)} traces to read: `andon analysis next --app {reading.app}` shows "
         "one after another here, `andon review` in a browser"
@@ -216,8 +215,7 @@ def print_trace(trace: Trace, night: date, reason: str, left: int, *, as_json: b
     for place in places:
         terminal.print_line(f"  {place.key} · {place.state}")
         text = place.text if len(place.text) <= SHOWN else f"{place.text[:SHOWN]}…"
-        for line in text.splitlines():
-            terminal.print_line(f"    {line}")
+        terminal.print_lines(f"    {line}" for line in text.splitlines())
     about = f"andon analysis note {trace.trace_id} --by NAME"
     terminal.print_line(f'what broke first? `{about} --fail "…" --at PLACE`, or `{about} --pass`')
 
@@ -355,8 +353,9 @@ def print_matrix(matrix: Matrix) -> None:
     transitions = matrix.list_transitions()
     if transitions:
         terminal.print_line("last good state → first failing state:")
-    for one in transitions:
-        terminal.print_line(f"  {one.n:>3}  {one.last_good} → {one.first_failing}")
+    terminal.print_lines(
+        f"  {one.n:>3}  {one.last_good} → {one.first_failing}" for one in transitions
+    )
     if matrix.not_marked:
         terminal.print_line(f"  {matrix.not_marked:>3}  no place marked")
 

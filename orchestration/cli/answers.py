@@ -40,8 +40,7 @@ def show_answer(
     if as_json:
         terminal.print_json(describe_as_json(answer))
         return
-    for line in describe_answer(answer):
-        terminal.print_line(line)
+    terminal.print_lines(describe_answer(answer))
 
 
 def describe_as_json(answer: Answer) -> dict[str, object]:

@@ -106,10 +106,7 @@ def list_baselines(settings: Settings, app: str | None, as_json: bool) -> None:
     if as_json:
         terminal.print_json([describe_as_json(row) for row in rows])
         return
-    for row in rows:
-        terminal.print_line(describe_decision(row))
-    if not rows:
-        terminal.print_line("no baseline was blessed")
+    terminal.print_lines((describe_decision(row) for row in rows), none="no baseline was blessed")
 
 
 @baseline.command("show")

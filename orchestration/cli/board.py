@@ -80,7 +80,7 @@ def draw_board(lake: Lake, outcome: Outcome) -> None:
     if not reports:
         start = "Put trace exports in a folder and name it with --inbox."
         console.print(f"No reports yet. {'' if read_inbox_files(lake) else start}".rstrip())
-        print_lines(notes)
+        print_below(notes)
         return
     missing = read_missing_nights(lake)
     nights = sorted({*(report.date for report in reports), *(night.date for night in missing)})
@@ -99,9 +99,9 @@ def draw_board(lake: Lake, outcome: Outcome) -> None:
     calls, scores = count_of(outcome.calls, "model call"), count_of(scored, "score")
     console.print(f" {evaluated}: {calls}; {scores} in these reports")
     due = [report for report in reports if report.date in outcome.due]
-    print_lines(unasked.describe() for unasked in shortfalls.list_unasked(due))
-    print_lines(shortfalls.describe_bounds(due))
-    print_lines(notes)
+    print_below(unasked.describe() for unasked in shortfalls.list_unasked(due))
+    print_below(shortfalls.describe_bounds(due))
+    print_below(notes)
     for outage in group_outages(missing):
         console.print(Text(f" missing: {outage.describe()}", style="red"), soft_wrap=True)
     for night in list_provisional_nights(lake):
@@ -111,7 +111,7 @@ def draw_board(lake: Lake, outcome: Outcome) -> None:
     console.print(f" board: {page}", soft_wrap=True)
 
 
-def print_lines(lines: Iterable[str]) -> None:
+def print_below(lines: Iterable[str]) -> None:
     """Prints lines under the board, not wrapped."""
     for line in lines:
         open_stdout().print(f" {line}", soft_wrap=True)

@@ -118,8 +118,7 @@ def case_list(settings: Settings, app: str | None, as_json: bool) -> None:
         return
     for name, own in sets.items():
         terminal.print_line(f"{name}: {count_of(len(own), 'case')}, version {hash_cases(own)}")
-        for one in own:
-            terminal.print_line(f"  {describe(one)}")
+        terminal.print_lines(f"  {describe(one)}" for one in own)
     if not sets:
         terminal.print_line("no cases yet: `andon case add TRACE --by NAME` adds one")
 
@@ -156,8 +155,7 @@ def case_remove(settings: Settings, names: tuple[str, ...], app: str | None, as_
     if as_json:
         terminal.print_json([describe_json(one) for one in removed])
         return
-    for one in removed:
-        terminal.print_line(f"removed {describe(one)}")
+    terminal.print_lines(f"removed {describe(one)}" for one in removed)
 
 
 @case.command("export")

@@ -89,8 +89,9 @@ def list_classifiers(settings: Settings, as_json: bool) -> None:
         return
     for spec in specs:
         terminal.print_line(f"{spec.classifier}: learns {spec.dimension}; {name_promoted(spec)}")
-        for one in models[spec.classifier]:
-            terminal.print_line(f"  {describe_model(one.card, spec)}")
+        terminal.print_lines(
+            f"  {describe_model(one.card, spec)}" for one in models[spec.classifier]
+        )
     if not specs:
         terminal.print_line("no classifiers; declare one in `classifiers/NAME.yaml`")
 
@@ -181,8 +182,7 @@ def promote_classifier(
         return
     before = f" in place of {spec.model}" if spec.model and spec.model != chosen else ""
     terminal.print_line(f"{name}: promoted {chosen}{before}; commit these files:")
-    for file in files:
-        terminal.print_line(f"  {file}")
+    terminal.print_lines(f"  {file}" for file in files)
 
 
 def find_classifier(catalog: Catalog, name: str) -> Classifier:

@@ -165,8 +165,9 @@ def print_drafts(drafts: list[Draft], *, as_json: bool) -> None:
     for one in drafts:
         to = ", ".join(delivery.target for delivery in one.message.deliveries) or "nobody"
         terminal.print_line(f"to {to}: {one.text.title}")
-        for line in fit_lines(one.text.lines, MOST_CHARS).splitlines():
-            terminal.print_line(f"  {line}")
+        terminal.print_lines(
+            f"  {line}" for line in fit_lines(one.text.lines, MOST_CHARS).splitlines()
+        )
     if not drafts:
         terminal.print_line("no message is due")
 

@@ -121,10 +121,10 @@ def print_trial(trial: Trial, *, ask: bool) -> None:
         f"{own.subject}s{paid}"
     )
     for one in trial.tried:
-        for line in describe_tried(one):
-            terminal.print_line(f"  {line}")
-    for name in trial.missing:
-        terminal.print_line(f"  {name}: the night has no such trace that it covers")
+        terminal.print_lines(f"  {line}" for line in describe_tried(one))
+    terminal.print_lines(
+        f"  {name}: the night has no such trace that it covers" for name in trial.missing
+    )
     if not ask and any(one.status == "skipped" and one.request for one in trial.tried):
         terminal.print_line("  --ask asks the model where no answer is stored")
 

@@ -102,8 +102,7 @@ def evaluator_show(settings: Settings, name: str, app: str | None, as_json: bool
         terminal.print_json([describe_json(one) for one in found])
         return
     for one in found:
-        for line in describe(one):
-            terminal.print_line(line)
+        terminal.print_lines(describe(one))
 
 
 @evaluator.command("test")
@@ -299,8 +298,7 @@ def print_available(as_json: bool) -> None:
     if as_json:
         terminal.print_json(rows)
         return
-    for row in rows:
-        terminal.print_line(f"{row['kind']} {row['name']}: {row['passes_when']}")
+    terminal.print_lines(f"{row['kind']} {row['name']}: {row['passes_when']}" for row in rows)
 
 
 def print_findings(

@@ -40,8 +40,7 @@ def print_explanations(
         terminal.print_json(list(map(to_json, explained)))
     else:
         for file in explained:
-            for line in describe_file(file):
-                terminal.print_line(line)
+            terminal.print_lines(describe_file(file))
     return bool(explained) and all(file.keeps_any for file in explained)
 
 

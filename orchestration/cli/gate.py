@@ -158,7 +158,7 @@ def judge_night(
     output.write_files(render_junit(report, outcome, tests), summary)
     both = gate_cases.combine(outcome, cases)
     if output.prints_markdown():
-        print_lines(summary)
+        terminal.print_lines(summary.splitlines())
     elif output.as_json:
         shown = describe_gate(report, both, until, refused)
         terminal.print_json(shown | {"cases": showing.to_json(cases) if cases else None})
@@ -182,7 +182,7 @@ def judge_answers(
     tests, properties = showing.list_tests(run), {"cases": run.version}
     output.write_files(render_suite(app, "regression cases", tests, properties), summary)
     if output.prints_markdown():
-        print_lines(summary)
+        terminal.print_lines(summary.splitlines())
     elif output.as_json:
         terminal.print_json(showing.to_json(run))
     else:
@@ -198,8 +198,7 @@ def print_outcome(
 
     mark = f" (provisional until {until})" if until else ""
     terminal.print_line(f"{report.date} {report.app}: {outcome}{mark}. {report.sentence}")
-    for line in row_notes.describe_refused(refused):
-        terminal.print_line(line)
+    terminal.print_lines(row_notes.describe_refused(refused))
 
 
 def print_missing(app: str, only: date | None, reason: str, output: Output) -> None:
@@ -211,15 +210,9 @@ def print_missing(app: str, only: date | None, reason: str, output: Output) -> N
     summary = render_missing_gate(app, night, reason)
     output.write_files(render_missing(app, night, reason), summary)
     if output.prints_markdown():
-        print_lines(summary)
+        terminal.print_lines(summary.splitlines())
     elif output.as_json:
         terminal.print_json(describe_no_report(app, only, reason))
-
-
-def print_lines(text: str) -> None:
-    """Prints a text line by line."""
-    for line in text.splitlines():
-        terminal.print_line(line)
 
 
 def find_page(lake: Lake, report: Report) -> str:

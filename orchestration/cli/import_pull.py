@@ -67,8 +67,7 @@ def pull(settings: Settings, sources: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         terminal.print_json([project._asdict() for project in pulled])
     else:
-        for project in pulled:
-            terminal.print_line(describe_pull(project))
+        terminal.print_lines(describe_pull(project) for project in pulled)
     for failure in failures:
         terminal.print_error(failure)
     sys.exit(INFRASTRUCTURE if failures else DONE)
@@ -145,8 +144,7 @@ def print_imported(settings: Settings, imported: ImportOutcome) -> None:
     lake, catalog = settings.open_lake(), settings.load_catalog()
     summary = summarize_files(lake, catalog, [file.row for file in imported.files])
     summary = summary._replace(passed_over=imported.passed_over)
-    for line in row_notes.describe_summary(summary):
-        terminal.print_line(line)
+    terminal.print_lines(row_notes.describe_summary(summary))
 
 
 class ImportedFile(NamedTuple):

@@ -53,10 +53,7 @@ def list_incidents(settings: Settings, app: str | None, only_open: bool, as_json
     if as_json:
         terminal.print_json([one.to_json() for one in found])
         return
-    for one in found:
-        terminal.print_line(one.describe())
-    if not found:
-        terminal.print_line("no incidents")
+    terminal.print_lines((one.describe() for one in found), none="no incidents")
 
 
 @incident.command("show")
@@ -75,8 +72,7 @@ def show_incident(settings: Settings, name: str, as_json: bool) -> None:
         terminal.print_json(one.to_json())
         return
     terminal.print_line(one.describe())
-    for line in one.describe_details():
-        terminal.print_line(f"  {line}")
+    terminal.print_lines(f"  {line}" for line in one.describe_details())
 
 
 def decision_options(command: click.decorators.FC) -> click.decorators.FC:

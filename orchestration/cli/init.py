@@ -53,8 +53,7 @@ def init(files: tuple[Path, ...], catalog: Path, app: str | None) -> None:
     from evals.onboarding import first_catalog
 
     exports = [first_catalog.inspect_export(path, app) for path in files]
-    for line in describe_exports(exports):
-        terminal.print_line(line)
+    terminal.print_lines(describe_exports(exports))
     applications = first_catalog.plan_applications(exports)
     if not applications:
         terminal.print_error("No row would become a trace, so no catalog was written.")
@@ -64,12 +63,10 @@ def init(files: tuple[Path, ...], catalog: Path, app: str | None) -> None:
     except FileExistsError as error:
         fail(USAGE, str(error))
     for application in applications:
-        for line in describe_application(application):
-            terminal.print_line(line)
+        terminal.print_lines(describe_application(application))
     terminal.print_line(f"wrote {', '.join(str(path) for path in written)}")
     terminal.print_line("next:")
-    for command in list_next_commands(exports, catalog):
-        terminal.print_line(f"  {command}")
+    terminal.print_lines(f"  {command}" for command in list_next_commands(exports, catalog))
     sys.exit(DONE)
 
 

@@ -97,11 +97,11 @@ def print_details(one: Alignment) -> None:
         )
     if one.ties:
         terminal.print_line(f"  {one.ties:,} ties of people: no label")
-    for part in one.counts.slices:
-        terminal.print_line(
-            f"  {part.slice}: {part.labels.n:,} labels, TPR {show_side(part.labels.passes)}, "
-            f"TNR {show_side(part.labels.fails)}"
-        )
+    terminal.print_lines(
+        f"  {part.slice}: {part.labels.n:,} labels, TPR {show_side(part.labels.passes)}, "
+        f"TNR {show_side(part.labels.fails)}"
+        for part in one.counts.slices
+    )
 
 
 def show_side(side: Proportion) -> str:

@@ -137,8 +137,7 @@ def compare_judge(
         terminal.print_json({**describe_candidate(stored), "disagreements": rows})
         return
     print_comparison(stored)
-    for one in disagreements:
-        terminal.print_line(f"  {one.describe()}")
+    terminal.print_lines(f"  {one.describe()}" for one in disagreements)
 
 
 @click.command("promote")
@@ -183,13 +182,11 @@ def promote_judge(
         row |= {"files": list(map(str, promotion.files))}
         terminal.print_json({**row, "diff": promotion.diff})
         return
-    for line in promotion.diff.splitlines() or ["the catalog has the candidate already"]:
-        terminal.print_line(line)
+    terminal.print_lines(promotion.diff.splitlines() or ["the catalog has the candidate already"])
     for reason in promotion.objections:
         terminal.print_error(f"against it: {reason}")
     done = "would be written" if dry_run else "written; commit it"
-    for file in promotion.files:
-        terminal.print_line(f"{file}: {done}")
+    terminal.print_lines(f"{file}: {done}" for file in promotion.files)
 
 
 def find_judge(catalog: Catalog, name: str) -> Judge:
@@ -299,8 +296,7 @@ def print_rivals(found: Rivals) -> None:
     terminal.print_line(f"{found.candidate} against {found.incumbent} in {found.app}:")
     print_measured(found.split, found.measured, found.candidate)
     terminal.print_line(f"  so {found.describe()}")
-    for one in found.disagreements:
-        terminal.print_line(f"  {one.describe()}")
+    terminal.print_lines(f"  {one.describe()}" for one in found.disagreements)
 
 
 SUBCOMMANDS = (realign_judge, list_candidates, compare_judge, promote_judge)

@@ -74,10 +74,10 @@ def print_trial(trial: Trial) -> None:
     """Prints a trial as a table by family of attacks."""
     row = trial.to_json()
     terminal.print_line(f"{row['judge']} in {row['app']}: {row['state']}; {row['reason']}")
-    for family in row["families"]:
-        terminal.print_line(
-            f"  {family['family']:<12} passed {family['passed']:>3} of {family['n']:>3}"
-        )
+    terminal.print_lines(
+        f"  {family['family']:<12} passed {family['passed']:>3} of {family['n']:>3}"
+        for family in row["families"]
+    )
     if row["n"]:
         terminal.print_line(
             f"  {row['rate']:.0%} of {row['n']} ({row['low']:.0%} to {row['high']:.0%}), "

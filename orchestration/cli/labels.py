@@ -67,8 +67,7 @@ def show_labels(settings: Settings, *, as_json: bool) -> None:
             {"apps": apps, "waiting": waiting, "sessions": sessions, "people": people, **none}
         )
         return
-    for row in rows:
-        terminal.print_line(describe_counts(row))
+    terminal.print_lines(describe_counts(row) for row in rows)
     if waiting:
         which = "their trace; `andon doctor` names them" if waiting > 1 else ONE_WAITS
         terminal.print_line(f"{waiting:,} waiting for {which}")
@@ -77,10 +76,11 @@ def show_labels(settings: Settings, *, as_json: bool) -> None:
     if any(none.values()):
         words = f"{none['deferred']:,} deferred and {none['withdrawn']:,} withdrawn"
         terminal.print_line(f"{words}: they count as no label")
-    for one in list_paces(read_labels(lake)):
-        terminal.print_line(one.describe())
-    for finding in check_subjects(catalog, read_labels(lake)):
-        terminal.print_line(f"{finding.about}: {finding.words}")
+    terminal.print_lines(one.describe() for one in list_paces(read_labels(lake)))
+    terminal.print_lines(
+        f"{finding.about}: {finding.words}"
+        for finding in check_subjects(catalog, read_labels(lake))
+    )
     if not rows and not waiting and not sessions:
         terminal.print_line("no labels yet: `andon labels export` writes a queue to fill in")
 
@@ -217,10 +217,8 @@ def labels_regrade(settings: Settings, app: str, dimension: str, limit: int, as_
         agreement = [one._asdict() for one in wordings]
         terminal.print_json({"waiting": len(offers), "offers": rows, "wordings": agreement})
         return
-    for one in wordings:
-        terminal.print_line(one.describe())
-    for one in offers[:limit]:
-        terminal.print_line(f"{one.label.subject_id}: {one.describe()}")
+    terminal.print_lines(one.describe() for one in wordings)
+    terminal.print_lines(f"{one.label.subject_id}: {one.describe()}" for one in offers[:limit])
     if len(offers) > limit:
         terminal.print_line(f"{len(offers) - limit:,} more; `--limit` shows them")
     if not offers:

@@ -324,8 +324,7 @@ def scaffold(
     else:
         from evals.error_analysis.scaffold import render_patch
 
-        for line in render_patch(drafted, root).splitlines():
-            terminal.print_line(line)
+        terminal.print_lines(render_patch(drafted, root).splitlines())
     terminal.print_line(f"{drafted.words}", err=not write)
     terminal.print_line(f"then: andon evaluator test {drafted.dimension}", err=not write)
 

@@ -263,7 +263,7 @@ def print_result(
         terminal.print_json(board.describe_outcome(lake, outcome))
     else:
         board.draw_board(lake, outcome)
-        board.print_lines(one.describe() for one in find_catalog_changes(lake, catalog))
+        board.print_below(one.describe() for one in find_catalog_changes(lake, catalog))
     for failure in outcome.failures:
         terminal.print_error(failure)
     for problem in send_news(lake, catalog, succeeded=heartbeat and not outcome.failures):

@@ -107,8 +107,8 @@ def print_plan(
         from orchestration.cli import board
 
         board.draw_plan(rows, left, probed)
-        board.print_lines(describe_followers(followers))
-        board.print_lines(describe_candidates(candidates))
+        board.print_below(describe_followers(followers))
+        board.print_below(describe_candidates(candidates))
         return
     follows = {app: [f"{night}" for night in own] for app, own in followers.items()}
     more = {"follows": follows, "candidates": [one._asdict() for one in candidates]}

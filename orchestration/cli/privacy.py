@@ -92,8 +92,7 @@ def print_deletion(
         for place, number in done.items():
             if number and place != "left":
                 terminal.print_line(f"  {place}: {number}")
-    for path in outside:
-        terminal.print_line(f"not deleted, since Andon did not write it: {path}")
+    terminal.print_lines(f"not deleted, since Andon did not write it: {path}" for path in outside)
     if done and done.get("left"):
         terminal.print_line("some data was not deleted: run the command again", err=True)
 

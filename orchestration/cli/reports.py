@@ -75,8 +75,7 @@ def report_list(settings: Settings, as_json: bool) -> None:
     if not rows:
         from orchestration.cli.row_notes import explain_absence
 
-        for line in f"no reports yet{explain_absence(lake)}".splitlines():
-            terminal.print_line(line)
+        terminal.print_lines(f"no reports yet{explain_absence(lake)}".splitlines())
 
 
 @report.command("show")
@@ -133,8 +132,7 @@ def print_markdown(report: Report) -> None:
     """Prints a report as Markdown."""
     from evals.reports.pages.night_markdown import render_markdown
 
-    for line in render_markdown(report).splitlines():
-        terminal.print_line(line)
+    terminal.print_lines(render_markdown(report).splitlines())
 
 
 def draw_report(lake: Lake, report: Report, *, slices: bool) -> None:
@@ -144,7 +142,7 @@ def draw_report(lake: Lake, report: Report, *, slices: bool) -> None:
 
     board.draw_report(report, slices=slices)
     refused = list_refused(lake, app=report.app, night=report.date)
-    board.print_lines(row_notes.describe_refused(refused))
+    board.print_below(row_notes.describe_refused(refused))
 
 
 def show_pooled(lake: Lake, app: str, days: list[date], *, slices: bool, as_json: bool) -> None:
@@ -188,8 +186,7 @@ def report_diff(settings: Settings, app: str, only: date, as_json: bool) -> None
     if as_json:
         terminal.print_json(steps)
         return
-    for line in (line for step in steps for line in report_versions.describe_step(step)):
-        terminal.print_line(line)
+    terminal.print_lines(line for step in steps for line in report_versions.describe_step(step))
     if not steps:
         terminal.print_line(f"{only} {app} has one version only")
 

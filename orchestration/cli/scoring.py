@@ -45,7 +45,6 @@ def print_case_run(run: CaseRun, title: str, noun: str = "regression case") -> N
     paid = f"; {run.calls} calls, ${run.usd:.4f}" if run.calls else ""
     terminal.print_line(f"{title}: {run.describe(noun)}{paid}")
     others = [one for one in run.judged if one.ending != "held"]
-    for one in others[:LISTED]:
-        terminal.print_line(f"  {describe_line(one)}")
+    terminal.print_lines(f"  {describe_line(one)}" for one in others[:LISTED])
     if len(others) > LISTED:
         terminal.print_line(f"  and {len(others) - LISTED} more; --json has all")

@@ -201,8 +201,9 @@ def doctor(settings: Settings, as_json: bool, online: bool, deep: bool) -> None:
     if as_json:
         terminal.print_json([finding._asdict() for finding in findings])
     else:
-        for finding in findings:
-            terminal.print_line(f"{finding.state:>5}  {finding.about}: {finding.words}")
+        terminal.print_lines(
+            f"{finding.state:>5}  {finding.about}: {finding.words}" for finding in findings
+        )
     sys.exit(USAGE if any(finding.state == "fail" for finding in findings) else DONE)
 
 

@@ -9,6 +9,7 @@ import io
 import json
 import sys
 import traceback
+from collections.abc import Iterable
 
 import click
 
@@ -26,6 +27,12 @@ def print_in_any_encoding() -> None:
 def print_line(line: str, *, err: bool = False) -> None:
     """Prints one line; a newline within it is escaped."""
     click.echo(make_readable(line), err=err)
+
+
+def print_lines(lines: Iterable[str], *, none: str = "", err: bool = False) -> None:
+    """Prints lines one after another; where there are none, what to print in their place."""
+    for line in [*lines] or filter(None, [none]):
+        print_line(line, err=err)
 
 
 def print_error(message: str) -> None:

@@ -120,8 +120,7 @@ def serve_alone(app: ASGIApp, host: str, port: int, lines: Sequence[str], *, pro
     listener = open_socket(port, host)
     server = make_server(app, proxy=proxy)
     end_on_signal(server)
-    for line in lines:
-        terminal.print_line(line, err=True)
+    terminal.print_lines(lines, err=True)
     server.run(sockets=[listener])
     return DONE
 
