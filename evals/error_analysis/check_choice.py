@@ -70,12 +70,24 @@ class Drafted(NamedTuple):
 def choose_check(catalog: Catalog, examples: Sequence[Case]) -> Choice | None:
     """Chooses the check that does best on the examples; None where no check applies at all.
 
-    Of equal ones the first: checks without parameters come before those fitted to the examples.
+    Of equal ones the first: checks without parameters come before those fitted to the examples. A
+    check that the application's suite has already is no draft.
     """
-    drafts = [*list_plain_checks(), *fit_checks(examples)]
+    own = list_own_checks(catalog, examples[0].app) if examples else []
+    drafts = [one for one in (*list_plain_checks(), *fit_checks(examples)) if one not in own]
     tried = (try_check(catalog, draft, examples) for draft in drafts)
     choices = [choice for choice in tried if choice and choice.caught]
     return max(choices, key=lambda choice: choice.gain, default=None)
+
+
+def list_own_checks(catalog: Catalog, app: str) -> list[Drafted]:
+    """Lists the checks by code that an application's suite has."""
+    checks = [dimension.check for dimension in catalog.dimensions_of(catalog.app(app))]
+    return [
+        Drafted(check.name, dict(check.params))
+        for check in checks
+        if check and check.kind == "assertion"
+    ]
 
 
 def list_plain_checks() -> Iterator[Drafted]:
@@ -96,9 +108,10 @@ def takes_nothing(params: type[Any]) -> bool:
 
 
 def fit_checks(examples: Sequence[Case]) -> Iterator[Drafted]:
-    """Yields checks whose parameters are read from the examples: phrases, and lengths."""
+    """Yields checks with parameters: that something is cited; phrases and lengths of examples."""
     failing = [case.trace.output for case in examples if case.verdict == "fail"]
     passing = [case.trace.output for case in examples if case.verdict == "pass"]
+    yield Drafted("citations_resolve", {"needed": True})
     if phrases := find_phrases(failing, passing):
         yield Drafted("not_contains", {"values": phrases, "ignore_case": True})
     if failing and passing:

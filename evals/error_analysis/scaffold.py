@@ -20,6 +20,11 @@ from evals.storage.documents.failure_modes import Action, FailureMode
 
 Kind = Literal["assertion", "guard", "judge"]
 KINDS: dict[Action, Kind] = {"assertion": "assertion", "guard": "guard", "judge": "judge"}
+PIN = """\
+judge-mini:
+  model: gpt-4.1-mini-2025-04-14  # asked with the key in OPENAI_API_KEY
+# or any server that speaks OpenAI's API:
+# judge-own: {model: our-judge, base_url: "http://127.0.0.1:8000/v1"}"""
 WHY_SHOWN = 5
 """Notes quoted in a judge's instructions."""
 
@@ -113,7 +118,11 @@ def draft_check(catalog: Catalog, examples: Sequence[Case]) -> Draft:
             "the pattern, or note some traces in which nothing broke (`--pass`) and draft again"
         )
         return Draft({"assertion": "regex", "params": params}, words, words)
-    best = f"; the best, `{choice.check}`, gets {choice.describe()}" if choice else ""
+    best = (
+        f"; the best, `{choice.check}`, gets {choice.describe()}"
+        if choice and choice.gain > 0
+        else ""
+    )
     words = f"no check by code separates the examples{best}: write the pattern, or draft a judge"
     return Draft({"assertion": "regex", "params": params}, words, words)
 
@@ -130,7 +139,9 @@ def draft_judge(catalog: Catalog, mode: FailureMode) -> Draft:
         ScaffoldError: the catalog has no model, or a judge of this name.
     """
     if not catalog.models:
-        raise ScaffoldError(f"no model to ask: declare a pin in {catalog.root / 'models.yaml'}")
+        raise ScaffoldError(
+            f"no model to ask: declare a pin in {catalog.root / 'models.yaml'}, such as\n{PIN}"
+        )
     if mode.name in catalog.judges:
         raise ScaffoldError(
             f"there is a judge {mode.name!r} already; change it, or rename the mode"

@@ -8,24 +8,27 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import yaml
 
+from evals.ingest.fragments import FORMATS, merge_fragments, select_versions
 from evals.onboarding.columns import (
     Column,
     read_all_values,
     read_columns,
     read_parsed_columns,
 )
+from evals.onboarding.found_labels import LabelledDimension, list_labelled
 from evals.onboarding.guesses import NUMBERS, Guess, find_data_in_header, guess_fields
 from evals.onboarding.suggestions import Suggestion, suggest
 from evals.readable import make_name_readable
-from evals.records import Json, NonAnswer, Refusal, Trace
-from evals.specs import NAME, Mapping
+from evals.records import Json, Label, NonAnswer, Refusal, Trace
+from evals.specs import NAME
+from evals.specs import Mapping as MappingSpec
 from evals.traces import reader
 from evals.traces.files.containers import Container, inspect_file
 from evals.traces.rows.mapping import GROUP
@@ -62,6 +65,7 @@ class InspectedExport:
     traces: tuple[Trace, ...] = ()
     refused: tuple[Refusal, ...] = ()
     skipped: tuple[NonAnswer, ...] = ()
+    labels: tuple[Label, ...] = ()
 
     @property
     def lacks_answers(self) -> bool:
@@ -101,6 +105,8 @@ class FirstApplication:
     name: str
     traces: int
     suggestions: tuple[Suggestion, ...]
+    labelled: tuple[LabelledDimension, ...] = ()
+    """What the exports have labels about."""
 
     @property
     def language(self) -> str | None:
@@ -132,6 +138,7 @@ def inspect_export(path: Path, app: str | None = None) -> InspectedExport:
         traces=tuple(row for row in rows if isinstance(row, Trace)),
         refused=tuple(row for row in rows if isinstance(row, Refusal)),
         skipped=tuple(row for row in rows if isinstance(row, NonAnswer)),
+        labels=tuple(row for row in rows if isinstance(row, Label)),
     )
 
 
@@ -172,7 +179,7 @@ def read_rows(export: InspectedExport, app: str | None) -> Iterator[reader.Impor
     """Reads an export as an import under its mapping would."""
     mappings = {}
     if export.mapping:
-        mappings = {"init": Mapping.model_validate(export.mapping)}
+        mappings = {"init": MappingSpec.model_validate(export.mapping)}
     app = app or name_application(export.path)
     return reader.read_file(
         export.path, mappings=mappings, assume_date=export.assumed_date, app=app
@@ -188,15 +195,36 @@ def name_application(path: Path) -> str:
 
 
 def plan_applications(exports: Sequence[InspectedExport]) -> list[FirstApplication]:
-    """Suggests checks for each application of some exports, by name."""
-    traces: dict[str, list[Trace]] = {}
+    """Suggests checks for each application of some exports, by name.
+
+    The parts of a trace that lie in several files are one trace, as they will be at night.
+    """
+    parts: dict[str, dict[str, list[Trace]]] = {}
     for trace in (trace for export in exports for trace in export.traces):
-        traces.setdefault(trace.app, []).append(trace)
+        parts.setdefault(trace.app, {}).setdefault(trace.trace_id, []).append(trace)
+    traces = {app: [join_parts(own) for own in by_id.values()] for app, by_id in parts.items()}
+    labels = [label for export in exports for label in export.labels]
     return [
-        FirstApplication(app, len(own), tuple(suggest(own)))
+        FirstApplication(app, len(own), tuple(suggest(own)), list_labels_of(labels, parts, app))
         for app, own in sorted(traces.items())
         if re.fullmatch(NAME, app, re.ASCII)
     ]
+
+
+def join_parts(parts: Sequence[Trace]) -> Trace:
+    """Returns a trace of its parts; the first of equal ones, or where their format has no parts."""
+    if len(parts) > 1 and all(part.source_format in FORMATS for part in parts):
+        chosen = [parts[n] for n in select_versions(parts)]
+        return merge_fragments(chosen) if len(chosen) > 1 else chosen[0]
+    return parts[0]
+
+
+def list_labels_of(
+    labels: Sequence[Label], parts: Mapping[str, Mapping[str, object]], app: str
+) -> tuple[LabelledDimension, ...]:
+    """Lists what labels of an application are about; of one alone all are."""
+    own = [one for one in labels if len(parts) == 1 or one.subject_id in parts[app]]
+    return tuple(list_labelled(own))
 
 
 def write_catalog(
@@ -264,7 +292,7 @@ def app_spec(application: FirstApplication) -> dict[str, Json]:
 
 
 def suite_spec(application: FirstApplication) -> dict[str, Json]:
-    """The content of an application's suite: its assertions."""
+    """The content of an application's suite: its assertions, and what people judged."""
     dimensions: list[Json] = [
         {
             "dimension": suggestion.name,
@@ -277,7 +305,20 @@ def suite_spec(application: FirstApplication) -> dict[str, Json]:
         for suggestion in application.suggestions
         if not suggestion.is_guardrail
     ]
+    names = {suggestion.name for suggestion in application.suggestions}
+    labelled = [one for one in application.labelled if one.is_usable and one.name not in names]
+    dimensions += map(labelled_spec, labelled)
     return {"suite": application.name, "dimensions": dimensions}
+
+
+def labelled_spec(labelled: LabelledDimension) -> Json:
+    """The content of a dimension that people judged."""
+    return {
+        "dimension": labelled.name,
+        "question": f"Did people pass the answer on {labelled.name}?",
+        "recorded": True,
+        "map": {word: str(verdict) for word, verdict in labelled.map.items()},
+    }
 
 
 POLICIES: dict[str, tuple[str, str, str]] = {

@@ -166,25 +166,32 @@ def round_up(number: int) -> int:
 def suggest_source(traces: Sequence[Trace]) -> Iterator[tuple[str, str, str, dict[str, Json]]]:
     """Suggests to look in the source for numbers, dates, addresses and quotations.
 
-    Where most traces have a context, those of the four that answers have.
+    Where most traces have a context, those of the four that answers have; citations likewise.
     """
     if sum(bool(trace.context) for trace in traces) < MOST_SHARE * len(traces):
         return
+    cited = share_with_claims("citations_resolve", traces)
     for check, what in SOURCED.items():
-        if check == "numbers_in_source" or has_claims(check, traces):
+        if check == "numbers_in_source" or share_with_claims(check, traces):
             name = check.replace("_", "-")
-            yield (
-                name,
-                f"Is every {what} of the answer in its source?",
-                check,
-                {},
-            )
+            question = f"Is every {what} of the answer in its source?"
+            ignored = check == "numbers_in_source" and cited
+            yield (name, question, check, {"ignore_citations": True} if ignored else {})
+    if cited:
+        needed = cited >= MOST_SHARE
+        extra = ", and is there one" if needed else ""
+        question = f"Does every citation of the answer name a passage{extra}?"
+        yield ("cites", question, "citations_resolve", {"needed": True} if needed else {})
 
 
-def has_claims(check: str, traces: Sequence[Trace]) -> bool:
-    """Whether an answer has something that a check looks for: then its outcome has a value."""
+def share_with_claims(check: str, traces: Sequence[Trace]) -> float:
+    """Returns the share of answers with something that a check looks for: a value in its outcome.
+
+    Of the answers that it decides.
+    """
     results = (find_check(check).run(trace, {}) for trace in traces)
-    return any(isinstance(one, Outcome) and one.value is not None for one in results)
+    found = [one.value is not None for one in results if isinstance(one, Outcome)]
+    return sum(found) / len(found) if found else 0.0
 
 
 def suggest_tools(traces: Sequence[Trace]) -> Iterator[tuple[str, str, str, dict[str, Json]]]:

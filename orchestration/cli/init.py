@@ -20,6 +20,7 @@ from orchestration.runtime import terminal
 
 if TYPE_CHECKING:
     from evals.onboarding.first_catalog import FirstApplication, InspectedExport
+    from evals.onboarding.found_labels import LabelledDimension
 
 NOTHING_READ = 1
 """Exit code where no row of the exports would become a trace."""
@@ -27,7 +28,11 @@ NOTHING_READ = 1
 
 @click.command()
 @click.argument(
-    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+    "paths",
+    metavar="PATHS...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
 )
 @click.option(
     "--catalog",
@@ -37,21 +42,22 @@ NOTHING_READ = 1
     help="The folder to write.",
 )
 @click.option("--app", help="The application of rows that name none; default: the file's name.")
-def init(files: tuple[Path, ...], catalog: Path, app: str | None) -> None:
+def init(paths: tuple[Path, ...], catalog: Path, app: str | None) -> None:
     """Looks at exports and writes a first catalog: mapping, applications, checks, guardrails.
 
     Shows each file's columns with an example, and how many of its answers pass each suggested
-    check. Nothing is overwritten, and no model is asked. Exit codes: 0 written, 1 no row would
-    become a trace, 2 usage.
+    check. A folder stands for the files in it. Nothing is overwritten, and no model is asked. Exit
+    codes: 0 written, 1 no row would become a trace, 2 usage.
 
     \b
     Examples:
       andon init export.csv
-      andon init langfuse-export.jsonl --catalog quality/
+      andon init langfuse/ --catalog quality/
       andon init monday.csv tuesday.csv --app support-bot
     """
     from evals.onboarding import first_catalog
 
+    files = list_files(paths)
     exports = [first_catalog.inspect_export(path, app) for path in files]
     terminal.print_lines(describe_exports(exports))
     applications = first_catalog.plan_applications(exports)
@@ -66,8 +72,19 @@ def init(files: tuple[Path, ...], catalog: Path, app: str | None) -> None:
         terminal.print_lines(describe_application(application))
     terminal.print_line(f"wrote {', '.join(str(path) for path in written)}")
     terminal.print_line("next:")
-    terminal.print_lines(f"  {command}" for command in list_next_commands(exports, catalog))
+    commands = list_next_commands(paths, exports, catalog)
+    terminal.print_lines(f"  {command}" for command in commands)
     sys.exit(DONE)
+
+
+def list_files(paths: Sequence[Path]) -> list[Path]:
+    """Lists the files that are named, and those in folders that are."""
+    from evals.ingest.inbox import list_inbox
+
+    files = list(dict.fromkeys(file for path in paths for file in list_inbox(path)))
+    if not files:
+        fail(USAGE, f"no file in {', '.join(map(str, paths))}: put an export there")
+    return files
 
 
 def describe_exports(exports: Sequence[InspectedExport]) -> Iterator[str]:
@@ -82,9 +99,14 @@ def describe_exports(exports: Sequence[InspectedExport]) -> Iterator[str]:
         yield f"    {first.reason}"
 
 
-def list_next_commands(exports: Sequence[InspectedExport], catalog: Path) -> Iterator[str]:
+def list_next_commands(
+    paths: Sequence[Path], exports: Sequence[InspectedExport], catalog: Path
+) -> Iterator[str]:
     """Lists the commands that make a board of the exports; the nightly run is the last."""
     where = f"--catalog {shlex.quote(str(catalog))}{build_home_option()}"
+    if len(paths) == 1 and not any(export.assumed_date for export in exports):
+        yield f"andon nightly {where} --inbox {shlex.quote(str(paths[0]))}"
+        return
     if len(exports) == 1:
         yield f"andon nightly {where} --inbox {describe_input(exports[0])}"
         return
@@ -116,7 +138,9 @@ def describe_export(export: InspectedExport) -> Iterator[str]:
     form = export.format or "no known format"
     encoding = f", {export.encoding}" if export.encoding else ""
     yield f"{export.path}: {form}{encoding}, {count_of(len(export.traces), 'trace')} looked at"
-    if not (export.columns or export.traces or export.refused or export.skipped):
+    if export.labels:
+        yield f"  {count_of(len(export.labels), 'label')}"
+    if not any((export.columns, export.traces, export.refused, export.skipped, export.labels)):
         yield "  it has no rows"
         return
     if export.data_in_header:
@@ -186,6 +210,21 @@ def describe_application(application: FirstApplication) -> Iterator[str]:
         undecided = f", {rate.undecided:,} undecided" if rate.undecided else ""
         counts = f"{rate.passed:,} of {rate.decided:,} pass{undecided}"
         yield f"  {share}  {suggestion.name:<18} {kind}  {counts}"
+    for one in application.labelled:
+        yield f"  labels  {describe_labelled(one)}"
+
+
+def describe_labelled(one: LabelledDimension) -> str:
+    """Describes what the exports have labels about, and what becomes of them."""
+    others = f"{one.others:,} of judges or rules"
+    if not one.people:
+        return f"{one.name}: {others}; `recorded: true` on a dimension of this name would show them"
+    words = f"{one.name}: {one.people:,} of people ({list_counts(one.words)})"
+    words += f" and {others}" if one.others else ""
+    if one.is_usable:
+        good = next(iter(one.map))
+        return f"{words}; a dimension of the suite, with {good!r} taken for pass: check it"
+    return f"{words}; a dimension with a `map` of these words would use them"
 
 
 COMMANDS = (init,)

@@ -29,6 +29,7 @@ class NumbersInSource(Params):
     ignore_up_to: int = Field(default=0, ge=0, description="whole numbers up to this are free")
     ignore_ordinals: bool = True
     ignore_list_markers: bool = True
+    ignore_citations: bool = Field(default=False, description="citations such as `[1]` are free")
     language: numbers.Language = Field(default="en", description="whose number words are read")
 
 
@@ -50,6 +51,8 @@ def numbers_in_source(trace: Trace, params: NumbersInSource, gold: Json) -> Resu
     text = trace.output
     if params.ignore_list_markers:
         text = numbers.drop_list_markers(text)
+    if params.ignore_citations:
+        text = drop_citations(text)
     free = {str(number) for number in range(params.ignore_up_to + 1)} - {"0"}
     claims = [
         number
@@ -267,6 +270,15 @@ MARKER = re.compile(
     re.IGNORECASE | re.MULTILINE | re.ASCII,
 )
 DEFINITION = re.compile(r"^[ \t]*\[\^?([^\[\]\n]{1,80})\]:", re.MULTILINE)
+
+
+def drop_citations(text: str) -> str:
+    """Removes the numbers in brackets that cite passages, such as `[1, 3-5]`."""
+
+    def drop(match: re.Match[str]) -> str:
+        return " " if NUMBERS.fullmatch(match[1].strip()) else match[0]
+
+    return CITATION.sub(drop, text)
 
 
 class Citations(Params):

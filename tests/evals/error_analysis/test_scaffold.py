@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evals.error_analysis.check_choice import choose_check
 from evals.error_analysis.examples import collect_examples
 from evals.error_analysis.reading import choose_traces
 from evals.error_analysis.scaffold import (
@@ -81,6 +82,21 @@ def test_a_drafted_check_applies_as_a_patch_and_gets_its_examples_right(
     assert len(load_cases(path)) == 8
     with pytest.raises(ScaffoldError):
         draft_evaluator(loaded, "shop", MODE, kind, examples)
+
+
+def test_a_check_that_the_suite_has_is_not_drafted_again(
+    examples: list[Case], catalog: Catalog
+) -> None:
+    """The next best is; what a draft adds is something the night does not compute yet."""
+    choice = choose_check(catalog, examples)
+    assert choice
+    row = {"assertion": choice.check, "params": dict(choice.params)}
+    suite = catalog.root / "suites" / "shop.yaml"
+    asked = {"dimension": "own", "question": "Is it?", "check": row}
+    suite.write_text(yaml.safe_dump({"suite": "shop", "dimensions": [asked]}))
+    load_catalog.cache_clear()
+    other = choose_check(load_catalog(catalog.root), examples)
+    assert other is None or (other.check, other.params) != (choice.check, choice.params)
 
 
 def test_failures_alone_draft_no_check(examples: list[Case], catalog: Catalog) -> None:

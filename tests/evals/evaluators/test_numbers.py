@@ -19,6 +19,8 @@ NUMBERS = [
     ("COVID-19 and B2B", "a virus", {}, True, None),
     ("1. one thing\n2. another", "things", {}, True, None),
     ("1. one thing", "things", {"ignore_list_markers": False}, False, 0.0),
+    ("Free for 30 days [1, 2]", "30 days", {"ignore_citations": True}, True, 1.0),
+    ("Free for 30 days [1]", "30 days", {}, False, 0.5),
     ("the 1st of 5", "5 of them", {}, True, 1.0),
     ("the 1st of 5", "5 of them", {"ignore_ordinals": False}, False, 0.5),
     ("2 of 40", "40", {"ignore_up_to": 3}, True, 1.0),

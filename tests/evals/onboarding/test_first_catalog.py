@@ -18,11 +18,12 @@ from evals.onboarding.first_catalog import (
     plan_applications,
     write_catalog,
 )
+from evals.onboarding.found_labels import list_labelled
 from evals.onboarding.guesses import guess_fields, guess_timestamp
 from evals.onboarding.suggestions import suggest
-from evals.records import Json, Trace
+from evals.records import Json, Label, Trace
 from evals.specs import load_catalog
-from orchestration.cli.init import describe_exports
+from orchestration.cli.init import describe_exports, list_files, list_next_commands
 
 HEADER = ("Nr", "Datum", "Kunde", "Frage", "Antwort")
 
@@ -99,6 +100,62 @@ def test_pass_rates_are_measured_on_the_export(tmp_path: Path) -> None:
     (application,) = plan_applications([export])
     rates = {suggestion.name: suggestion.rate for suggestion in application.suggestions}
     assert rates["no-refusal"] == (32, 40, 0)
+
+
+def write_langfuse(folder: Path, count: int = 30) -> list[Path]:
+    """A blob storage export: traces, their observations and scores in three files."""
+    when = {"start_time": "2026-11-02T08:00:00.000Z", "end_time": "2026-11-02T08:00:01.000Z"}
+    files: dict[str, list[dict[str, object]]] = {"traces": [], "observations": [], "scores": []}
+    for n in range(count):
+        trace, answer = f"{n:032x}", f"It costs {n} euros [1]."
+        documents = [{"id": "kb-1", "text": f"Number {n}: the lamp costs {n} euros.", "score": 0.9}]
+        about = {"trace_id": trace, "project_id": "p", **when}
+        files["traces"].append(
+            {"id": trace, "timestamp": when["start_time"], "name": "rag", "project_id": "p",
+             "input": {"question": "How much?"}, "output": {"answer": answer}}
+        )  # fmt: skip
+        files["observations"] += [
+            {**about, "id": f"s{n}", "type": "RETRIEVER", "name": "find", "output": documents},
+            {**about, "id": f"g{n}", "type": "GENERATION", "name": "llm", "output": answer,
+             "provided_model_name": "m-2026-01-01"},
+        ]  # fmt: skip
+        files["scores"].append(
+            {"id": f"v{n}", "trace_id": trace, "name": "right", "source": "ANNOTATION",
+             "data_type": "BOOLEAN", "value": n % 2, "string_value": "True" if n % 2 else "False",
+             "author_user_id": "ann", "timestamp": when["end_time"], "project_id": "p"}
+        )  # fmt: skip
+    for name, rows in files.items():
+        (folder / name).mkdir(parents=True)
+        write_lines(folder / name / "day.jsonl", rows)
+    return list_files([folder])
+
+
+def test_an_export_in_several_files_is_one_trace_each_with_its_labels(tmp_path: Path) -> None:
+    """The passages are in one file and the labels in another; both are used, nothing twice."""
+    exports = [inspect_export(path, "shop") for path in write_langfuse(tmp_path / "in")]
+    (application,) = plan_applications(exports)
+    assert application.traces == 30
+    rates = {one.name: (one.rate.passed, one.rate.decided) for one in application.suggestions}
+    assert rates["numbers-in-source"] == rates["cites"] == (30, 30)
+    (right,) = application.labelled
+    assert (right.name, right.people, right.map) == ("right", 30, {"true": "pass", "false": "fail"})
+    write_catalog(tmp_path / "catalog", exports, [application])
+    catalog = load_catalog(tmp_path / "catalog")
+    assert catalog.problems == ()
+    dimensions = {one.dimension: one for one in catalog.suites["shop"].dimensions}
+    assert dimensions["right"].recorded
+    assert dimensions["cites"].check
+    assert dimensions["cites"].check.params == {"needed": True}
+    (command,) = list_next_commands([tmp_path / "in"], exports, tmp_path / "catalog")
+    assert command.endswith(f"--inbox {tmp_path / 'in'}")
+
+
+def test_words_that_nobody_can_tell_are_no_dimension() -> None:
+    """A scale or an unknown word is left to the team; judges' labels are only counted."""
+    labels = [Label("t1", "tone", "warm", "ann", "human"), Label("t1", "up", 1, "api", "rule")]
+    tone, up = list_labelled(labels)
+    assert (tone.people, tone.is_usable) == (1, False)
+    assert (up.people, up.others, up.is_usable) == (0, 1, False)
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
