@@ -262,14 +262,14 @@ def replace_edited(lake: Lake, labels: Iterable[Label]) -> Iterator[Label]:
     recorded = {row.label.id: row.label for row in read_verdicts(lake)}
     for label in labels:
         before = recorded.get(label.id)
-        is_same_vote = before is not None and identify(label) == identify(before)
+        is_same_vote = before is not None and identify_vote(label) == identify_vote(before)
         if is_same_vote and label != before:
             yield dataclasses.replace(label, id="", supersedes=label.id)
         else:
             yield label
 
 
-def identify(label: Label) -> tuple[str, ...]:
+def identify_vote(label: Label) -> tuple[str, ...]:
     """Returns who judged what."""
     about = (label.subject, label.subject_id, label.dimension)
     return (*about, label.annotator, label.annotator_kind)

@@ -22,7 +22,8 @@ from pydantic import (
 )
 
 from evals.evaluators.label_verdicts import PEOPLE
-from evals.labels.exchange import decode_cell, expand_object
+from evals.labels.annotation_tools import expand_object
+from evals.labels.exchange import decode_cell
 from evals.records import AnnotatorKind, GoldValue, Json, Label, LabelStatus, Subject
 from evals.specs.label_rules import fold_word
 

@@ -147,11 +147,11 @@ def append_label(lake: Lake, row: VerdictRow, now: datetime) -> Label:
 
 def find_current(labels: Iterable[Label], label: Label) -> Label | None:
     """Finds the latest label that an annotator gave of the same answer and that still counts."""
-    own = [one for one in labels if identify(one) == identify(label)]
+    own = [one for one in labels if identify_answer_vote(one) == identify_answer_vote(label)]
     return next(reversed(drop_superseded(own)), None)
 
 
-def identify(label: Label) -> tuple[str, ...]:
+def identify_answer_vote(label: Label) -> tuple[str, ...]:
     """Returns what two labels share if one can replace the other."""
     about = (label.subject, label.subject_id, label.dimension, label.answer, label.origin)
     return (*about, label.annotator, label.annotator_kind)

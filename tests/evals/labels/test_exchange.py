@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import csv
+import functools
 import json
+import operator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -12,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.labels.exchange import Format, describe_label, write_rows
+from evals.labels.annotation_tools import expand_object
+from evals.labels.exchange import Format, decode_cell, describe_label, write_rows
 from evals.labels.label_lines import read_labels
-from evals.records import Label
+from evals.records import Json, Label
 
 TEXT = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), min_size=1, max_size=20
@@ -125,6 +130,51 @@ def test_records_of_argilla_are_read(tmp_path: Path, responses: Any) -> None:
         ("yes", "u1", "human"),
         ("no", "m1", "judge"),
     ]
+
+
+TASK = {
+    "data": {"trace_id": "t1", "dimension": "right", "andon": {}},
+    "annotations": [{"completed_by": {"email": "ann"}, "result": [
+        {"from_name": "verdict", "value": {"choices": ["no"]}},
+        {"from_name": "tags", "value": {"choices": ["late"]}},
+        {"from_name": "note", "value": {"text": ["late"]}}]}],
+    "predictions": [{"result": [{"from_name": "verdict", "value": {"choices": ["no"]}}]}],
+}  # fmt: skip
+RECORD = {
+    "fields": {"text": "x"},
+    "metadata": {"trace_id": "t1", "andon": "{}"},
+    "responses": {"verdict": [{"value": "no"}], "tags": [{"value": ["late"]}]},
+    "suggestions": {"verdict": {"value": "no"}},
+}
+OLD_RECORD = RECORD | {
+    "responses": [{"values": {"verdict": {"value": "no"}}}],
+    "suggestions": [{"question_name": "verdict", "value": "no"}],
+}
+OTHER_VALUES: tuple[Json, ...] = (None, 1, "x", "", True, [], {}, [1], ["x"], {"a": 1})
+
+
+def list_places(value: Json) -> Iterator[tuple[str | int, ...]]:
+    """Yields the way to each value within another."""
+    items = value.items() if isinstance(value, dict) else ()
+    for key, one in [*items, *enumerate(value if isinstance(value, list) else ())]:
+        yield from ((key, *rest) for rest in [(), *list_places(one)])
+
+
+@pytest.mark.parametrize("value", [TASK, RECORD, OLD_RECORD], ids=["task", "record", "old record"])
+def test_a_value_of_another_kind_stops_no_import(value: Any) -> None:
+    """Whatever is in the place of any value, the object is read, or is a row of its own."""
+    for *way, last in list_places(value):
+        for other in OTHER_VALUES:
+            changed = copy.deepcopy(value)
+            functools.reduce(operator.getitem, way, changed)[last] = other
+            rows = expand_object(changed)
+            assert rows is None or all({"verdict", "annotator"} <= row.keys() for row in rows)
+
+
+def test_a_cell_that_is_no_json_is_a_text() -> None:
+    """`NaN` in a list would be stored by no file of labels."""
+    assert decode_cell("[NaN]") == "[NaN]"
+    assert decode_cell('["late"]') == ["late"]
 
 
 def test_a_task_without_a_trace_is_refused_with_its_place(tmp_path: Path) -> None:
