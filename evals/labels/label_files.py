@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from evals.evaluators.label_verdicts import is_from_people
 from evals.labels.label_checks import LabelChecks
 from evals.labels.label_lines import LabelRow, RefusedLine, read_labels
+from evals.labels.staged_subjects import (
+    StagedSubject,
+    bind_to_answer,
+    list_near_nights,
+    read_subjects,
+)
 from evals.privacy.redaction import name_without_secrets
 from evals.privacy.row_filter import PrivacyFilter
 from evals.records import GoldValue, Label, digest
@@ -27,15 +32,11 @@ from evals.storage.documents.label_batches import (
     record_arrivals,
     record_refused,
 )
-from evals.storage.id_index import build_id_table, find_nights
 from evals.storage.label_records import has_batch, write_gold_values, write_labels
 from evals.storage.lake import Lake, with_home_lock
-from evals.storage.night_state import DAY
-from evals.storage.queries import create_table_view, open_duckdb
 from evals.storage.verdict_files import read_verdicts
 from evals.traces.files.streams import file_sha
 
-Row = dict[str, Any]
 SHOWN_LINES = 5
 """Lines that a message names."""
 
@@ -111,7 +112,8 @@ def import_labels(
     file = read_labels(path, name, again)
     privacy_filter = PrivacyFilter.load(lake, catalog)
     every = [row.value for row in file.rows]
-    staged = read_about(lake, hash_ids(privacy_filter, every), hash_sessions(privacy_filter, every))
+    ids, sessions = hash_ids(privacy_filter, every), hash_sessions(privacy_filter, every)
+    staged = read_subjects(lake, ids, sessions)
     sorted_rows = sort_rows(LabelChecks(catalog), privacy_filter, file.rows, staged)
     refused = tuple(sorted((*file.refused, *sorted_rows.refused)))
     values = sorted_rows.accepted
@@ -148,7 +150,7 @@ def sort_rows(
     checks: LabelChecks,
     privacy_filter: PrivacyFilter,
     rows: Iterable[LabelRow],
-    staged: Mapping[str, Sequence[Row]],
+    staged: Mapping[str, Sequence[StagedSubject]],
 ) -> SortedRows:
     """Refuses the rows that no suite can use.
 
@@ -160,7 +162,7 @@ def sort_rows(
     for line, value in rows:
         trace_id = privacy_filter.hash_identity(value.subject_id)
         traces = staged.get(trace_id, ())
-        problem = checks.find_problem(value, traces[-1]["app"] if traces else None)
+        problem = checks.find_problem(value, traces[-1].app if traces else None)
         is_verdict = problem is not None and problem.code == "unmapped-verdict"
         if is_verdict and isinstance(value, Label) and value.status != "given":
             problem, is_verdict = None, False
@@ -200,7 +202,7 @@ def add_batches(
         privacy_filter.hash_identity(one) for batch in batches.values() for one in batch.trace_ids()
     }
     labels = [one for batch in batches.values() for one in batch.labels]
-    staged = read_about(lake, ids, hash_sessions(privacy_filter, labels))
+    staged = read_subjects(lake, ids, hash_sessions(privacy_filter, labels))
     record_arrivals(lake, batches, now)
     touched: dict[str, set[date]] = {}
     added = 0
@@ -214,30 +216,18 @@ def add_batches(
     return added
 
 
-def list_near_nights(lake: Lake, rows: Iterable[Row]) -> set[date]:
-    """Returns the nights that labels of some staged rows change."""
-    nights = {near for row in rows for near in (row["night"], row["night"] - DAY)}
-    return nights.intersection(lake.list_nights("staged"))
-
-
-def find_touched_nights(lake: Lake, ids: Collection[str]) -> set[date]:
-    """Returns the nights that labels of some traces or sessions change, by their stored ids."""
-    staged = read_about(lake, ids, ids)
-    return list_near_nights(lake, (row for rows in staged.values() for row in rows))
-
-
 def add_batch(
     lake: Lake,
     privacy_filter: PrivacyFilter,
     name: str,
     batch: Batch,
-    staged: Mapping[str, Sequence[Row]],
+    staged: Mapping[str, Sequence[StagedSubject]],
 ) -> int:
     """Adds one batch, redacted, each label bound to its answer; returns how many were added."""
 
     def app(trace_id: str) -> str | None:
         rows = staged.get(privacy_filter.hash_identity(trace_id), ())
-        return rows[-1]["app"] if rows else None
+        return rows[-1].app if rows else None
 
     labels = [privacy_filter.filter_label(label, app(label.subject_id)) for label in batch.labels]
     values = [
@@ -273,73 +263,6 @@ def identify_vote(label: Label) -> tuple[str, ...]:
     """Returns who judged what."""
     about = (label.subject, label.subject_id, label.dimension)
     return (*about, label.annotator, label.annotator_kind)
-
-
-def read_staged_answers(lake: Lake, ids: Collection[str]) -> dict[str, list[Row]]:
-    """Reads the application, night and answer digest of some traces' staged rows."""
-    by_trace: dict[str, list[Row]] = defaultdict(list)
-    nights = find_nights(lake, ids)
-    if not nights:
-        return by_trace
-    with open_duckdb() as db:
-        db.register("wanted", build_id_table(ids))
-        create_table_view(db, lake, "staged", nights)
-        rows = db.sql(STAGED_ANSWERS).to_arrow_table().to_pylist()
-    for row in rows:
-        shown = [row.pop(name) for name in ("input", "context", "output")]
-        row["night"], row["answer"] = row.pop("ts").date(), digest(shown)
-        by_trace[row["trace_id"]].append(row)
-    return by_trace
-
-
-def read_about(lake: Lake, ids: Collection[str], sessions: Collection[str]) -> dict[str, list[Row]]:
-    """Reads the same of traces, and the application and nights of sessions, by either's id.
-
-    A row of a session has an empty digest: a label of a session is bound to no answer.
-    """
-    found = read_staged_answers(lake, ids)
-    nights = lake.list_nights("staged") if sessions else ()
-    if nights:
-        with open_duckdb() as db:
-            db.register("wanted", build_id_table(sessions))
-            create_table_view(db, lake, "staged", nights)
-            rows = db.sql(STAGED_SESSIONS).to_arrow_table().to_pylist()
-        for row in rows:
-            found[row.pop("session_id")].append({**row, "answer": ""})
-    return found
-
-
-def read_apps(lake: Lake, ids: Collection[str]) -> dict[str, str]:
-    """Reads the application of each of some traces that have arrived."""
-    nights = find_nights(lake, ids)
-    if not nights:
-        return {}
-    with open_duckdb() as db:
-        db.register("wanted", build_id_table(ids))
-        create_table_view(db, lake, "staged", nights)
-        return dict(db.sql(STAGED_APPS).fetchall())
-
-
-STAGED_APPS = """
-    select trace_id, arg_max(app, ts) from staged
-    where trace_id in (select trace_id from wanted) group by trace_id
-"""
-STAGED_SESSIONS = """
-    select distinct session_id, app, ts::date as night from staged
-    where session_id in (select trace_id from wanted) order by night, app
-"""
-STAGED_ANSWERS = """
-    select distinct trace_id, app, ts, input, context, output from staged
-    where trace_id in (select trace_id from wanted)
-"""
-
-
-def bind_to_answer(label: Label, rows: Sequence[Row]) -> Label:
-    """Returns the label bound to its trace's answer, where only one is stored."""
-    answers = {row["answer"] for row in rows}
-    if label.answer or len(answers) != 1:
-        return label
-    return dataclasses.replace(label, answer=answers.pop())
 
 
 def add_label_files(

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from evals.evaluators.label_verdicts import is_from_people
 from evals.labels.label_checks import SHOWN, LabelChecks
-from evals.labels.label_files import read_apps
+from evals.labels.staged_subjects import read_apps
 from evals.labels.stored_labels import find_waiting
 from evals.records import Label, Subject
 from evals.specs import Catalog
@@ -68,7 +68,7 @@ class UnusedLabels(NamedTuple):
 def count_unused(lake: Lake, catalog: Catalog, labels: Sequence[Label]) -> list[UnusedLabels]:
     """Counts the labels that no suite can use, by application and reason."""
     checks = LabelChecks(catalog)
-    apps = read_apps(lake, {label.subject_id for label in labels if label.subject == "trace"})
+    apps = read_apps(lake, (label for label in labels if label.subject == "trace"))
     counts = Counter[tuple[str, str, bool]]()
     for label in labels:
         app = apps.get(label.subject_id)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from evals.labels.label_files import read_apps
+from evals.labels.staged_subjects import read_apps
 from evals.records import Label
 from evals.storage.id_index import find_unstaged
 from evals.storage.label_records import LABELS, list_batches, read_every_label, read_labels
@@ -83,5 +83,5 @@ def list_exported(lake: Lake, app: str | None, *, is_whole: bool) -> list[Label]
     labels = read_every_label(lake) if is_whole else read_labels(lake)
     if app is None:
         return labels
-    apps = read_apps(lake, {label.subject_id for label in labels})
+    apps = read_apps(lake, labels)
     return [label for label in labels if apps.get(label.subject_id) == app]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from evals.evaluators.label_verdicts import is_from_people, map_verdict
 from evals.labels.label_checks import LabelChecks
-from evals.labels.label_files import bind_to_answer, list_near_nights, read_about
+from evals.labels.staged_subjects import bind_to_answer, list_near_nights, read_subjects
 from evals.privacy.row_filter import PrivacyFilter
 from evals.records import Json, Label, Outcome
 from evals.specs import Catalog
@@ -56,8 +56,8 @@ def record_label(lake: Lake, catalog: Catalog, label: Label, now: datetime) -> L
     privacy = PrivacyFilter.load(lake, catalog)
     stored_id = privacy.hash_identity(label.subject_id)
     is_of_session = label.subject == "session"
-    rows = read_about(lake, [stored_id], [stored_id] if is_of_session else [])[stored_id]
-    app = str(rows[-1]["app"]) if rows else None
+    rows = read_subjects(lake, [stored_id], [stored_id] if is_of_session else [])[stored_id]
+    app = rows[-1].app if rows else None
     if app is None and label.subject == "trace":
         raise RefusedVerdict(f"no trace {stored_id} in this home; import its export first")
     label = translate_verdict(LabelChecks(catalog), label, app)

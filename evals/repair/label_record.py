@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from evals.labels.label_files import find_touched_nights
+from evals.labels.staged_subjects import find_touched_nights
 from evals.specs import Catalog
 from evals.storage.damage import explain_damage, report, set_aside
 from evals.storage.documents import label_batches

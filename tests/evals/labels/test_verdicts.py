@@ -16,6 +16,7 @@ import pytest
 from evals.evaluators.gold import digest_answer
 from evals.labels.exchange import describe_label
 from evals.labels.label_files import import_labels
+from evals.labels.stored_labels import list_exported
 from evals.labels.verdicts import RefusedVerdict, read_history, record_label, withdraw_label
 from evals.privacy.scrubbing import build_words, scrub_text
 from evals.records import Label, Trace, digest
@@ -203,6 +204,15 @@ def test_a_label_of_a_session_makes_its_nights_due(
     after = [digest_inputs(lake, catalog, one) for one in (night, NIGHT)]
     assert [old == new for old, new in zip(before, after, strict=True)] == [False, True]
     assert [(one.subject, one.answer) for one in read_labels(lake)] == [("session", "")]
+
+
+def test_a_label_of_a_session_is_exported_with_its_application(lake: Lake) -> None:
+    """The application is that of the session's turns."""
+    lake.write("staged", NIGHT, [dataclasses.replace(TRACE, session_id="s")])
+    label = dataclasses.replace(ANN, subject="session", subject_id="s", id="l1")
+    write_labels(lake, [label], "sheet")
+    assert list_exported(lake, TRACE.app, is_whole=False) == [label]
+    assert list_exported(lake, "other", is_whole=False) == []
 
 
 def test_a_verdict_that_scoring_did_not_read_is_in_the_next_report(
