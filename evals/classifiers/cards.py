@@ -101,6 +101,9 @@ class Watched(Record):
     name: str
     edges: tuple[float, ...]
     counts: tuple[int, ...]
+    independent: float | None = None
+    """How many independent values they are worth: those of a session move together. None in the
+    card of an older Andon."""
 
 
 class Data(Record):

@@ -5,16 +5,23 @@ The index and its noise are `evals.statistics.drift`.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from evals.classifiers.cards import Watched
 from evals.classifiers.features import WORD, Material, compute_overlap, split_sentences
-from evals.statistics import Drift, choose_edges, compare_counts, count_bins
+from evals.statistics import (
+    Drift,
+    choose_edges,
+    compare_counts,
+    count_bins,
+    count_independent,
+)
 
 LEAST = 50
 """Subjects from which on a distribution is compared."""
-ALPHA = 0.05
+ALPHA = 0.01
 """The chance that one night without drift shows any, over all that is watched."""
 
 
@@ -28,26 +35,44 @@ class Observed(NamedTuple):
     sentences: float
     overlap: float
     """The share of the text's words that are in its source."""
+    session: str = ""
+    """Those of one session move together; empty: it is its own."""
 
 
-def observe(material: Material, failing: float) -> Observed:
+NAMES = Observed._fields[:-1]
+"""The values that are watched."""
+
+
+def observe(material: Material, failing: float, session: str = "") -> Observed:
     """Returns the watched values of a subject."""
     text = material.text
     _, overlap = compute_overlap(material)[0]
     words, sentences = len(WORD.findall(text)), len(split_sentences(text))
-    return Observed(failing, len(text), words, sentences, overlap)
+    return Observed(failing, len(text), words, sentences, overlap, session)
 
 
 def describe_reference(observed: Sequence[Observed]) -> list[Watched]:
     """Describes the distribution of each watched value when the classifier was trained."""
     described: list[Watched] = []
-    for i, name in enumerate(Observed._fields):
-        values = [one[i] for one in observed]
+    for i, name in enumerate(NAMES):
+        values = [float(one[i]) for one in observed]
         edges = choose_edges(values) if values else ()
         if edges:
             counts = count_bins(values, edges)
-            described.append(Watched(name=name, edges=edges, counts=tuple(counts)))
+            size = measure_size(values, edges, observed)
+            described.append(
+                Watched(name=name, edges=edges, counts=tuple(counts), independent=size)
+            )
     return described
+
+
+def measure_size(
+    values: Sequence[float], edges: Sequence[float], observed: Sequence[Observed]
+) -> float:
+    """Measures how many independent values those of some sessions are worth."""
+    bins = [bisect_right(edges, value) for value in values]
+    sessions = [one.session or i for i, one in enumerate(observed)]
+    return round(count_independent(bins, sessions), 2)
 
 
 class Shift(NamedTuple):
@@ -63,10 +88,17 @@ def compare_inputs(reference: Iterable[Watched], observed: Sequence[Observed]) -
     watched = [one for one in reference if sum(one.counts) >= LEAST]
     if len(observed) < LEAST:
         return []
-    shifts: list[Shift] = []
-    for one in watched:
-        values = [value[Observed._fields.index(one.name)] for value in observed]
-        counts = count_bins(values, one.edges)
-        drift = compare_counts(one.counts, counts, ALPHA / len(watched))
-        shifts.append(Shift(one.name, len(values), drift))
-    return shifts
+    return [compare_value(one, observed, ALPHA / len(watched)) for one in watched]
+
+
+def compare_value(watched: Watched, observed: Sequence[Observed], alpha: float) -> Shift:
+    """Compares one watched value with its reference.
+
+    A reference of an older Andon is taken to have sessions as tonight's are.
+    """
+    values = [float(value[NAMES.index(watched.name)]) for value in observed]
+    size, n = measure_size(values, watched.edges, observed), sum(watched.counts)
+    before = watched.independent or max(1.0, n * size / len(values))
+    counts = count_bins(values, watched.edges)
+    drift = compare_counts(watched.counts, counts, alpha, (before, size))
+    return Shift(watched.name, len(values), drift)

@@ -54,4 +54,5 @@ def observe_night(lake: Lake, night: date, evaluator: Evaluator, card: Card) -> 
     chosen = set(sorted(scores, key=lambda one: compute_place(one, "reference"))[:MOST])
     traces: Iterator[Trace] = lake.stream_night("traces", night, ("trace_id", chosen))
     for trace in traces:
-        yield observe(read_material(trace, card.reads), 1 - scores[trace.trace_id])
+        material, failing = read_material(trace, card.reads), 1 - scores[trace.trace_id]
+        yield observe(material, failing, trace.session_id or "")

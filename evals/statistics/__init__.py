@@ -16,7 +16,14 @@ from evals.statistics.comparisons import (
     newcombe_interval,
 )
 from evals.statistics.corrections import Agreement, Estimate, Kappa, rogan_gladen
-from evals.statistics.drift import Drift, choose_edges, compare_counts, compute_psi, count_bins
+from evals.statistics.drift import (
+    Drift,
+    choose_edges,
+    compare_counts,
+    compute_psi,
+    count_bins,
+    count_independent,
+)
 from evals.statistics.intervals import (
     Errors,
     Interval,
@@ -69,6 +76,7 @@ __all__ = [
     "compare_rates",
     "compute_psi",
     "count_bins",
+    "count_independent",
     "effective_n",
     "fisher_p",
     "holm",

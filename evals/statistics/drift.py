@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -52,11 +53,51 @@ def chi_squared_quantile(p: float, df: int) -> float:
     return df * (1 - spread + NormalDist().inv_cdf(p) * math.sqrt(spread)) ** 3
 
 
-def compare_counts(before: Sequence[float], after: Sequence[float], alpha: float = 0.05) -> Drift:
-    """Compares counts in the same bins; the limit has this chance of a false alarm."""
-    n, m = sum(before), sum(after)
+def compare_counts(
+    before: Sequence[float],
+    after: Sequence[float],
+    alpha: float = 0.05,
+    sizes: tuple[float, float] | None = None,
+) -> Drift:
+    """Compares counts in the same bins; the limit has this chance of a false alarm.
+
+    Args:
+        before: the counts before.
+        after: the same after.
+        alpha: the chance of a false alarm.
+        sizes: how many independent values each side is worth; None: as many as it has.
+    """
+    n, m = sizes or (sum(before), sum(after))
     noise = chi_squared_quantile(1 - alpha, len(before) - 1) * (1 / n + 1 / m)
     return Drift(compute_psi(before, after), max(noise, SMALL))
+
+
+def count_independent(bins: Sequence[int], clusters: Sequence[Hashable]) -> float:
+    """Counts how many independent values those of some clusters are worth.
+
+    Their number over the mean design effect of the bins' shares (Rao and Scott 1981, first order),
+    which is at least 1; of one cluster they are worth one.
+
+    Args:
+        bins: the bin of each value.
+        clusters: the session of each.
+    """
+    n, shares = len(bins), Counter(bins)
+    sizes, cells = Counter(clusters), Counter(zip(clusters, bins, strict=True))
+    groups = len(sizes)
+    if groups == n or len(shares) < 2:
+        return float(groups)
+    if groups < 2:
+        return 1.0
+    squares = dict.fromkeys(shares, 0.0)
+    for (cluster, bin_), count in cells.items():
+        expected = sizes[cluster] * shares[bin_] / n
+        squares[bin_] += (count - expected) ** 2 - expected**2
+    all_squares = sum(size * size for size in sizes.values()) / n**2
+    effect = sum(
+        (value + all_squares * shares[bin_] ** 2) / shares[bin_] for bin_, value in squares.items()
+    )
+    return n / max(1.0, effect * groups / (groups - 1) / (len(shares) - 1))
 
 
 def choose_edges(values: Sequence[float], bins: int = BINS) -> tuple[float, ...]:

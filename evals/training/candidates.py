@@ -189,7 +189,7 @@ def observe_nights(
                 failing = known.get(trace.trace_id)
                 if failing is None:
                     failing = model.estimate(material, folder)
-                yield observe(material, failing)
+                yield observe(material, failing, trace.session_id or "")
 
 
 def load_candidate(

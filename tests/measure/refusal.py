@@ -13,7 +13,8 @@ from typing import Any
 from evals.classifiers import fitting
 from evals.classifiers.features import GROUPS, WIDTH, Material, Vector, compute_vector
 from evals.classifiers.fitting import Example
-from evals.classifiers.watching import compare_inputs, describe_reference, observe
+from evals.classifiers.scikit import split_folds
+from evals.classifiers.watching import Shift, compare_inputs, describe_reference, observe
 from evals.statistics import Proportion, effective_n
 from tests.measure.data import find_folder, read_lines
 
@@ -38,6 +39,7 @@ def measure(data: Path) -> Iterator[dict[str, Any]]:
     commonest = Counter(final).most_common(1)[0][0]
     yield describe("always the commonest", [commonest] * len(final), final, prompts)
     yield describe("trained, prompts grouped", classify(vectors, final, prompts), final, prompts)
+    yield measure_seen(vectors, materials, final, prompts)
     runs = [row["metadata"]["run"] for row in traces]
     for run in sorted(set(runs)):
         yield measure_unseen(run, runs, vectors, materials, final, prompts)
@@ -82,11 +84,7 @@ def measure_unseen(
     fitted = fitting.fit(examples, WIDTH, RECALL)
     held_out = [Example(vectors[i], final[i] == CLASSES[0], prompts[i]) for i in outside]
     measured = fitting.measure_fitted(fitted, held_out)
-    reference = describe_reference(
-        [observe(materials[i], p) for i, p in zip(inside, fitted.failing, strict=True)]
-    )
-    tonight = [observe(materials[i], fitted.estimate(vectors[i])) for i in outside]
-    shifts = compare_inputs(reference, tonight)
+    shifts = watch(fitted, materials, vectors, prompts, inside, outside)
     drifted = [one for one in shifts if one.drift.has_drifted]
     return {
         "evaluator": f"trained without {run}",
@@ -96,6 +94,57 @@ def measure_unseen(
         "balanced_cross_validated": round(fitting.measure_folds(fitted, examples).balanced[0], 4),
         "drift_flagged": bool(drifted),
         "drifted": {one.name: round(one.drift.psi, 2) for one in drifted},
+    }
+
+
+def watch(
+    fitted: fitting.Fitted,
+    materials: Sequence[Material],
+    vectors: Sequence[Vector],
+    prompts: Sequence[str],
+    inside: Sequence[int],
+    outside: Sequence[int],
+) -> list[Shift]:
+    """Compares answers with those it was fitted to; the answers to one prompt are a session."""
+    reference = describe_reference([
+        observe(materials[i], p, prompts[i])
+        for i, p in zip(inside, fitted.failing, strict=True)
+    ])  # fmt: skip
+    estimates = (fitted.estimate(vectors[i]) for i in outside)
+    tonight = zip(outside, estimates, strict=True)
+    return compare_inputs(reference, [observe(materials[i], p, prompts[i]) for i, p in tonight])
+
+
+def measure_seen(
+    vectors: Sequence[Vector],
+    materials: Sequence[Material],
+    final: Sequence[str],
+    prompts: Sequence[str],
+) -> dict[str, Any]:
+    """Measures how often the watch flags other prompts' answers by generators that it saw."""
+    examples = [
+        Example(vector, label == CLASSES[0], prompt)
+        for vector, label, prompt in zip(vectors, final, prompts, strict=True)
+    ]
+    folds = split_folds(prompts, [not one.passed for one in examples], fitting.FOLDS)
+    flagged, measured = 0, list[fitting.Measured]()
+    for outside in folds:
+        out = set(outside)
+        inside = [i for i in range(len(examples)) if i not in out]
+        fitted = fitting.fit([examples[i] for i in inside], WIDTH, RECALL)
+        shifts = watch(fitted, materials, vectors, prompts, inside, outside)
+        flagged += any(one.drift.has_drifted for one in shifts)
+        measured.append(fitting.measure_fitted(fitted, [examples[i] for i in outside]))
+    caught, failures = (
+        sum(part) for part in zip(*((m.labels.tn, m.labels.fails.n) for m in measured), strict=True)
+    )
+    return {
+        "evaluator": "trained on other prompts",
+        "n": len(examples) // fitting.FOLDS,
+        "folds": fitting.FOLDS,
+        "folds_flagged": flagged,
+        "recall_stated": RECALL,
+        "recall": round(caught / failures, 4),
     }
 
 

@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict, replace
 
 from evals.specs.review import ReviewQueue
-from tests.simulate import intervals, judges, promises, queues
+from tests.simulate import drift, intervals, judges, promises, queues
 from tests.simulate.baselines import BlessedWorld, measure_slips
 from tests.simulate.bridges import JudgeWorld, Side
 from tests.simulate.bridges import measure_reports as measure_judge_reports
@@ -16,7 +16,7 @@ from tests.simulate.causes import CauseWorld, measure_reports
 from tests.simulate.slices import SliceWorld, measure_world
 from tests.simulate.worlds import Change, World
 
-PARTS = ("alarms", "baselines", "bridges", "causes", "judges", "queues", "slices")
+PARTS = ("alarms", "baselines", "bridges", "causes", "drift", "judges", "queues", "slices")
 QUIET = 0.03
 """The sd of a night's shock that is .01 at a rate of .12."""
 NULL: dict[str, tuple[World, int]] = {
@@ -155,6 +155,18 @@ def print_queues(seed: int, samples: int) -> None:
         )  # fmt: skip
 
 
+def print_drift(seed: int, nights: int) -> None:
+    """Prints how often drift of a classifier's inputs is found."""
+    for session, reference, answers in itertools.product(
+        (1, 5, 20), (500, 2000), (50, 100, 200, 500, 2000)
+    ):
+        watch = drift.measure_watch(reference, answers, session, seed, nights)
+        print_figure(
+            about="drift of inputs", session=session, reference=reference, answers=answers,
+            **watch._asdict(),
+        )  # fmt: skip
+
+
 def print_judges(seed: int, samples: int) -> None:
     """Prints what labels of the review queue show of a judge, and when it decides."""
     good = judges.Judge(0.95, 0.95, traces=2000, queue=200)
@@ -188,6 +200,8 @@ def main() -> None:
         print_bridges(given.seed, max(1, given.boards // 10))
     if given.only in (None, "judges"):
         print_judges(given.seed, given.boards)
+    if given.only in (None, "drift"):
+        print_drift(given.seed, max(1, given.boards // 2))
     if given.only in (None, "queues"):
         print_queues(given.seed, given.boards)
     if given.only in (None, "alarms"):

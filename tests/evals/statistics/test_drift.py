@@ -6,7 +6,12 @@ import random
 
 import pytest
 
-from evals.statistics import compare_counts, compute_psi, measure_difference
+from evals.statistics import (
+    compare_counts,
+    compute_psi,
+    count_independent,
+    measure_difference,
+)
 from evals.statistics.drift import chi_squared_quantile, choose_edges, count_bins
 
 BEFORE, AFTER = [0.5, 0.3, 0.15, 0.05], [0.4, 0.3, 0.2, 0.1]
@@ -36,6 +41,16 @@ def test_equal_distributions_rarely_drift_and_others_do() -> None:
     before = pairs[0][0]
     moved = count_bins([rng.gauss(1, 1) for _ in range(100)], edges)
     assert compare_counts(before, moved).has_drifted
+
+
+def test_values_of_one_session_are_worth_fewer() -> None:
+    """Five alike in each of twelve sessions about twelve; as many as there are without sessions."""
+    sessions = [n // 5 for n in range(60)]
+    mixed = [(n // 5 + (n % 5 == 4)) % 4 for n in range(60)]
+    assert count_independent(mixed, sessions) == pytest.approx(19.186047)
+    assert count_independent([n // 5 % 4 for n in range(60)], sessions) == pytest.approx(11)
+    assert count_independent(mixed, range(60)) == 60
+    assert count_independent(mixed, [0] * 60) == 1
 
 
 def test_a_bin_that_emptied_gives_a_finite_index() -> None:
