@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import NamedTuple
 
+from evals.evaluators.peers import list_peers
 from evals.reports.archive import read_current_reports
 from evals.reports.report import Report
 from evals.reports.result_rows import Result
-from evals.reports.sections import agreement, results
+from evals.reports.sections import agreement, errors, results
 from evals.runs.model_servers import resolve_app
 from evals.specs import Catalog, Evaluator
+from evals.specs.catalog import ANSWERED
 from evals.storage.lake import Lake
 from evals.storage.queries import query_tables, quote_text
 
@@ -43,6 +46,12 @@ class Record:
     needs: str = ""
     """The labels that its alignment needs, in words; empty: none, or unknown."""
     target: float | None = None
+    codes: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Why rows have no verdict, counted by code."""
+    is_declared: bool = True
+    """Whether the team declared it; every application has the dimension `answered`."""
+    is_read: bool = False
+    """Whether another evaluator concludes from its verdicts, or samples by them."""
     calls: int = 0
     usd: float = 0.0
 
@@ -100,9 +109,13 @@ def collect(lake: Lake, catalog: Catalog, app: str | None = None) -> Audited:
     nights = sorted({report.date for report in reports})
     costs = read_costs(lake, nights)
     records = [
-        build_record(evaluator, [report for report in reports if report.app == name], costs)
+        record
         for name in names
-        for evaluator in resolve_app(lake, catalog, name)
+        for record in build_records(
+            resolve_app(lake, catalog, name),
+            [report for report in reports if report.app == name],
+            costs,
+        )
     ]
     pairs = read_pairs(lake, nights[-PAIRED_NIGHTS:], names)
     return Audited(
@@ -115,6 +128,33 @@ def select_last(reports: Sequence[Report], apps: Iterable[str]) -> list[Report]:
     own = [report for report in reports if report.app in set(apps) and not report.is_refused]
     last = max((report.date for report in own), default=date.min)
     return [report for report in own if last - report.date < timedelta(days=NIGHTS)]
+
+
+def build_records(
+    evaluators: Sequence[Evaluator],
+    reports: Sequence[Report],
+    costs: dict[tuple[str, str], tuple[int, float]],
+) -> list[Record]:
+    """Builds the records of an application's evaluators, and which of them others read."""
+    read = {name for one in evaluators for name in list_peers(one)}
+    return [
+        replace(
+            build_record(one, reports, costs),
+            is_declared=one.dimension != ANSWERED,
+            is_read=one.dimension in read,
+        )
+        for one in evaluators
+    ]
+
+
+def count_codes(reports: Sequence[Report], evaluator: Evaluator) -> dict[str, int]:
+    """Counts why an evaluator gave no verdict."""
+    codes = Counter[str]()
+    for report in reports:
+        for row in report[errors.SECTION]:
+            if (row.dimension, row.evaluator) == (evaluator.dimension, evaluator.name):
+                codes[row.code] += row.count
+    return dict(codes)
 
 
 def build_record(
@@ -137,6 +177,7 @@ def build_record(
         aligned=last.aligned,
         needs=describe_missing(reports[-1], evaluator),
         target=last.target,
+        codes=count_codes(reports, evaluator),
         calls=calls,
         usd=usd,
     )

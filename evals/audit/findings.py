@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from evals.audit.evidence import Audited, Pair, Record
 from evals.evaluators import registry
+from evals.evaluators.peers import list_peers
 from evals.statistics import Proportion
 
 Kind = Literal[
@@ -134,6 +135,8 @@ def find_ungated(record: Record) -> Finding | None:
     is_policy = record.evaluator.kind == registry.POLICY
     if record.decides or record.aligned is False or record.nights < ENOUGH_NIGHTS or is_policy:
         return None
+    if record.is_read or not record.is_declared:  # it decides through another, or by default
+        return None
     if registry.is_recorded(record.evaluator.kind) or not record.scored:
         return None
     return Finding(
@@ -162,7 +165,7 @@ def find_generic(record: Record) -> Finding | None:
 def find_never_failing(record: Record) -> Finding | None:
     """Finds a dimension that no answer fails, of enough answers to say so."""
     is_policy = record.evaluator.kind == registry.POLICY
-    if record.failed or record.scored < ENOUGH_VERDICTS or is_policy:
+    if record.failed or record.scored < ENOUGH_VERDICTS or is_policy or not record.is_declared:
         return None
     high = 1 - Proportion(record.scored, record.scored).interval()[0]
     return Finding(
@@ -179,12 +182,28 @@ def find_silent(record: Record) -> Finding | None:
     """Finds an evaluator that gave no verdict in any night."""
     if record.scored or not record.nights or registry.is_recorded(record.evaluator.kind):
         return None
+    if not record.errored and record.codes.keys() and record.codes.keys() <= NEEDS_NOTHING:
+        return None
+    codes = sorted(record.codes, key=lambda code: -record.codes[code])
+    why = f" ({', '.join(f'{code} {record.codes[code]:,}' for code in codes)})" if codes else ""
     return Finding(
         "no-verdicts",
         *record.key,
-        f"{count_nights(record)}: {record.errored:,} errors, {record.skipped:,} skipped",
-        "`andon evaluator test` shows why on single answers",
+        f"{count_nights(record)}: {record.errored:,} errors, {record.skipped:,} skipped{why}",
+        next((ADVICE[code] for code in codes if code in ADVICE), OTHERWISE),
     )
+
+
+NEEDS_NOTHING = frozenset({"not-asked-inline"})
+"""Codes of what can have no verdict as things are: a moderation endpoint is asked in the request
+path alone, and its verdicts come from the guard's log."""
+ADVICE = {
+    "not-trained": "label answers, then `andon classifier train` and `andon classifier promote`",
+    "no-gold": "add gold to the inputs that are asked, or remove the dimension",
+    "no-answer": "it reads answers, and no trace has one: check the mapping of the export",
+    "budget": "the budget is spent before it is asked: `andon plan` shows what a night needs",
+}
+OTHERWISE = "`andon evaluator test` shows why on single answers"
 
 
 RULES: tuple[Callable[[Record], Finding | None], ...] = (
@@ -202,8 +221,20 @@ def conclude_pairs(audited: Audited) -> Iterator[Finding]:
     records = {record.key: record for record in audited.records}
     for pair in audited.pairs:
         one, other = records.get((pair.app, pair.one)), records.get((pair.app, pair.other))
-        if one and other and is_same(pair):
+        if one and other and is_same(pair) and not is_by_design(one, other):
             yield describe_pair(pair, one, other)
+
+
+def is_by_design(one: Record, other: Record) -> bool:
+    """Whether two are meant to fail the same answers.
+
+    One concludes from the other or samples by it, or a check looks at night at what a guardrail
+    does in the request path.
+    """
+    names = {one.evaluator.dimension, other.evaluator.dimension}
+    is_linked = any(names & {*list_peers(record.evaluator)} for record in (one, other))
+    is_policy = [record.evaluator.kind == registry.POLICY for record in (one, other)]
+    return is_linked or is_policy[0] is not is_policy[1]
 
 
 def is_same(pair: Pair) -> bool:

@@ -5,19 +5,29 @@ Finds the others and puts them first. Their verdicts are read in `evals.worklist
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from evals.evaluators import registry
 from evals.evaluators.protocol import WrongDeclaration
 from evals.records import digest
 from evals.specs import Evaluator
+from evals.specs.yaml_files import At
 
 
 def list_peers(evaluator: Evaluator) -> tuple[str, ...]:
     """Lists the dimensions whose verdicts an evaluator depends on, by name."""
-    flagged = evaluator.sample.flagged
-    by_sample = (flagged.by,) if flagged else ()
-    return (*registry.type_of(evaluator).list_peers(evaluator), *by_sample)
+    return tuple(name for _, name in locate_peers(evaluator))
+
+
+def locate_peers(evaluator: Evaluator) -> Iterator[tuple[At, str]]:
+    """Yields the dimensions whose verdicts an evaluator depends on, with the key that names each.
+
+    Keys are below its dimension in the suite.
+    """
+    for index, name in enumerate(registry.type_of(evaluator).list_peers(evaluator)):
+        yield ("check", "params", "dimensions", index), name
+    if flagged := evaluator.sample.flagged:
+        yield ("sample", "flagged", "by"), flagged.by
 
 
 def link_peers(evaluators: Sequence[Evaluator]) -> tuple[Evaluator, ...]:
@@ -64,15 +74,16 @@ def check_peers(evaluator: Evaluator, by_dimension: Mapping[str, Evaluator]) -> 
     Raises:
         WrongDeclaration: naming the dimension.
     """
-    for name in list_peers(evaluator):
+    for key, name in locate_peers(evaluator):
         if name not in by_dimension:
             known = ", ".join(sorted(set(by_dimension) - {evaluator.dimension}))
-            raise WrongDeclaration((), f"no dimension {name!r} with a check; there are {known}")
+            raise WrongDeclaration(key, f"no dimension {name!r} with a check; there are {known}")
         if by_dimension[name].subject != evaluator.subject:
             problem = f"{name!r} evaluates each {by_dimension[name].subject}, this does not"
-            raise WrongDeclaration((), problem)
+            raise WrongDeclaration(key, problem)
     if evaluator.dimension in find_every_peer(evaluator, by_dimension):
-        raise WrongDeclaration((), "it depends on itself")
+        key = next((key for key, _ in locate_peers(evaluator)), ())
+        raise WrongDeclaration(key, "it depends on itself")
 
 
 def index_dimensions(evaluators: Iterable[Evaluator]) -> dict[str, Evaluator]:

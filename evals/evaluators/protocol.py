@@ -28,6 +28,7 @@ from evals.records import (
 )
 from evals.specs import App, Catalog, Evaluator, Judge, ModelPin, Reads, Sample, TraceField
 from evals.specs.spec_errors import list_problems
+from evals.specs.yaml_files import At
 
 if TYPE_CHECKING:
     from evals.models import Request
@@ -50,8 +51,8 @@ class Params(BaseModel):
 class WrongDeclaration(ValueError):
     """A declaration an evaluator cannot work with."""
 
-    def __init__(self, key: tuple[str, ...], words: str) -> None:
-        super().__init__(f"{'.'.join(key)}: {words}" if key else words)
+    def __init__(self, key: At, words: str) -> None:
+        super().__init__(f"{'.'.join(map(str, key))}: {words}" if key else words)
         self.key, self.words = key, words
 
 
@@ -246,12 +247,12 @@ def content_of(evaluator: Evaluator, trace: Trace, gold: Json) -> bytes:
 
 
 def params_problem(kind: type[Params], params: Mapping[str, Json]) -> WrongDeclaration | None:
-    """Returns the first error of a params model, with its key."""
+    """Returns the first error of a params model, with its key below `params`."""
     try:
         kind.model_validate(dict(params))
     except ValidationError as error:
         first = list_problems(kind, dict(params), error)[0]
-        return WrongDeclaration((*map(str, first.at),) or ("params",), first.message)
+        return WrongDeclaration(first.at, first.message)
     return None
 
 

@@ -101,10 +101,11 @@ def resolve_dimension(
         CatalogError: naming the file, line and key of a declaration that cannot work.
     """
     file = catalog.root / "suites" / f"{app.suite}.yaml"
-    place = Place(file, ("dimensions", index, "check"))
+    place = Place(file, ("dimensions", index))
     declared: list[tuple[Place, Evaluator]] = []
     if dimension.check:
-        declared.append((place, resolve_check(catalog, app, dimension, dimension.check, place)))
+        at = Place(file, (*place.at, "check"))
+        declared.append((place, resolve_check(catalog, app, dimension, dimension.check, at)))
     if dimension.recorded:
         declared.append((place, resolve_recorded(catalog, app, dimension)))
     return declared
@@ -144,7 +145,7 @@ def check_name(evaluator: Evaluator, first: dict[str, str]) -> None:
     other = first.setdefault(evaluator.name, evaluator.dimension)
     if other != evaluator.dimension:
         problem = f"{evaluator.name!r} answers {other!r} already; copy it under another name"
-        raise WrongDeclaration((evaluator.kind,), problem)
+        raise WrongDeclaration(("check", evaluator.kind), problem)
 
 
 def resolve_check(
@@ -245,7 +246,7 @@ def check_params(evaluator_type: EvaluatorType, params: dict[str, Json]) -> None
         WrongDeclaration: naming the key.
     """
     if problem := params_problem(evaluator_type.params, params):
-        raise WrongDeclaration(("params",), str(problem))
+        raise WrongDeclaration(("params", *problem.key), problem.words)
 
 
 def resolve_guardrails(catalog: Catalog, app: str) -> tuple[Evaluator, ...]:
@@ -276,7 +277,14 @@ def build_guardrail(catalog: Catalog, app: App, spec: Guardrail) -> Evaluator:
     check_policy(spec, evaluator_type)
     name = spec.check if isinstance(spec.check, str) else spec.check.name
     reads = spec.reads if "reads" in spec.model_fields_set else None
-    configured = evaluator_type.configure(Declaration(catalog, app, name, spec.params, reads=reads))
+    try:
+        configured = evaluator_type.configure(
+            Declaration(catalog, app, name, spec.params, reads=reads)
+        )
+    except WrongDeclaration as problem:
+        if problem.key == (evaluator_type.kind,):  # its name, which is below `check` here
+            raise WrongDeclaration(("check", *problem.key), problem.words) from problem
+        raise
     parts = {
         "reads": digest(configured.reads),
         "version": str(spec.version),

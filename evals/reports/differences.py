@@ -21,6 +21,8 @@ IDENTITY = (
     "seen", "rule", "attack", "family", "trace_id", "cause", "date", "kind",
 )  # fmt: skip
 """Keys that name a row of a list; those that a row has make its name."""
+DECISION = ("action", "by", "night")
+"""Keys that name a person's decision on an incident."""
 LEAVES = ("sentence", "words", "reason", "reasons", "question", "explanation")
 """Keys with sentences that repeat figures."""
 WORDED = ("version", "verdict", "accounting", "settings", "examples")
@@ -214,7 +216,10 @@ LISTS = ("provenance.baseline", "alarms", *COUNTED)
 
 def is_shown_alone(place: str) -> bool:
     """Whether a value is shown that only one of the bodies has."""
-    repeats_name = place.startswith(COUNTED) and place.rpartition(".")[2] in IDENTITY
+    key = place.rpartition(".")[2]
+    if place.startswith("incidents.") and " " in place and key == DECISION[0]:
+        return True
+    repeats_name = place.startswith(COUNTED) and key in IDENTITY
     return place.startswith(LISTS) and not repeats_name
 
 
@@ -255,6 +260,8 @@ def flatten(value: Json, place: str) -> dict[str, Json]:
 def name_row(row: Json) -> str:
     """Returns the name of a row of a list."""
     given: Mapping[str, Json] = row if isinstance(row, dict) else {}
+    if given.keys() >= {*DECISION}:
+        return " ".join(str(given[key]) for key in DECISION)
     return " ".join(str(given[key]) for key in IDENTITY if given.get(key) not in (None, ""))
 
 

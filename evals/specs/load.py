@@ -89,6 +89,8 @@ class Reader:
         self.check_judges()
         self.check_classifiers()
         self.check_expectations()
+        for name, app in self.apps.items():
+            self.check_gate(name, app)
         catalog = Catalog(root=self.root)
         with self.reporting(None):
             catalog = self.read_settings()
@@ -271,6 +273,19 @@ class Reader:
             if app.suite and app.suite not in names:
                 path = self.root / "apps" / f"{name}.yaml"
                 self.report((name,), describe(path, ("suite",), f"no suite {app.suite!r}"))
+
+    def check_gate(self, name: str, app: App) -> None:
+        """Checks that every dimension that a gate names is declared: else it would gate nothing."""
+        suite = self.suites.get(app.suite or "")
+        if suite is None:
+            return
+        known = {one.dimension for one in suite.dimensions}
+        known |= {*self.guardrails, *(one.stem for one in self.root.glob("guardrails/*.yaml"))}
+        for index, dimension in enumerate(app.gate.dimensions):
+            if dimension not in known:
+                path, at = self.root / "apps" / f"{name}.yaml", ("gate", "dimensions", index)
+                problem = f"no dimension {dimension!r} in the suite {app.suite!r}"
+                self.report((name,), describe(path, at, problem))
 
     def check_digests(self, catalog: Catalog) -> None:
         """Checks that every target an application names is declared."""

@@ -30,7 +30,10 @@ def list_problems(kind: type[BaseModel], value: Json, error: ValidationError) ->
     """Lists what is wrong with a value, without the alternatives that it was not meant as."""
     details = error.errors()
     return [
-        Problem(strip_alternatives(value, detail["loc"]), explain(kind, detail))
+        Problem(
+            strip_alternatives(value, detail["loc"], is_missing=detail["type"] == "missing"),
+            explain(kind, detail),
+        )
         for detail in details
         if not is_other_alternative(detail["loc"], details)
     ]
@@ -55,10 +58,12 @@ def is_other_alternative(at: Sequence[int | str], details: Sequence[ErrorDetails
     )
 
 
-def strip_alternatives(value: Json, at: Sequence[int | str]) -> tuple[int | str, ...]:
+def strip_alternatives(
+    value: Json, at: Sequence[int | str], *, is_missing: bool
+) -> tuple[int | str, ...]:
     """Strips the names of alternatives, which pydantic adds, from a location.
 
-    A last key that is absent stays: it is the one that is needed.
+    A last key that is missing stays: it is the one that is needed.
     """
     kept: list[int | str] = []
     for number, key in enumerate(at):
@@ -67,7 +72,7 @@ def strip_alternatives(value: Json, at: Sequence[int | str]) -> tuple[int | str,
         if inner is not None:
             value = inner[0]
             kept.append(key)
-        elif KEY in (key, *rest[:1]) or (not rest and isinstance(value, dict)):
+        elif KEY in (key, *rest[:1]) or (is_missing and not rest):
             kept.append(key)
     return tuple(kept)
 

@@ -133,6 +133,7 @@ def check_settings(settings: Settings, *, online: bool) -> list[Finding]:
         *check_cases(catalog),
         *check_templates(catalog),
         *check_analyses(lake, catalog),
+        *check_references(lake, catalog),
     ]
 
 
@@ -238,6 +239,17 @@ def check_analyses(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
     if lake.is_open():
         for due in find_due_analyses(lake, catalog, datetime.now(UTC)):
             yield Finding("warn", "error analysis", due.describe())
+
+
+def check_references(lake: Lake, catalog: Catalog) -> Iterator[Finding]:
+    """Names what the last night of each application is no longer compared with or decided by."""
+    from evals.reports.board_pages import list_current
+    from evals.reports.lost_references import list_lost_references
+
+    newest = {one.app: one for one in list_current(lake)} if lake.is_open() else {}
+    for app, one in newest.items():
+        for words in list_lost_references(lake, app, one.night) if app in catalog.apps else ():
+            yield Finding("warn", "lost", f"{app}: {words}")
 
 
 def check_digest(lake: Lake, catalog: Catalog) -> Iterator[Finding]:

@@ -81,7 +81,9 @@ def gate(
     and `no report` as the outcome.
 
     Where the catalog has regression cases (`andon case`), the evaluators must also judge these as
-    people did. With `--cases` no night is read: a candidate's answers to the cases must pass.
+    people did. With `--cases` no night is read: a candidate's answers to the cases must pass. What
+    the night was to be compared with or decided by and is gone, such as a blessed report or the
+    dimension of an open incident, is named (`lost`) and does not gate.
 
     \b
     Examples:
@@ -136,8 +138,10 @@ def judge_night(
 ) -> Outcome:
     """Prints and writes the gate's outcome of a night; ends the command without a report."""
     from evals.cases import showing
+    from evals.reports.lost_references import list_lost_references
     from evals.reports.pages.gate_markdown import render_gate
     from evals.reports.pages.junit import render_junit
+    from evals.reports.pages.markdown_text import quote_prose
     from evals.storage import night_state
     from evals.validation.row_summary import list_refused
 
@@ -153,17 +157,21 @@ def judge_night(
         outcome = "inconclusive"
     cases = gate_cases.run_set(settings, lake, report, ask=ask)
     lines = showing.list_lines(cases) if cases else []
-    summary = render_gate(report, outcome, until, find_page(lake, report), lines)
+    lost = list_lost_references(lake, app, report.date)
+    noted = [f"- {quote_prose(one)}" for one in lost]
+    summary = render_gate(report, outcome, until, find_page(lake, report), [*noted, *lines])
     tests = showing.list_tests(cases) if cases else []
     output.write_files(render_junit(report, outcome, tests), summary)
     both = gate_cases.combine(outcome, cases)
     if output.prints_markdown():
         terminal.print_lines(summary.splitlines())
     elif output.as_json:
-        shown = describe_gate(report, both, until, refused)
+        shown = describe_gate(report, both, until, refused) | {"lost": lost}
         terminal.print_json(shown | {"cases": showing.to_json(cases) if cases else None})
     else:
         print_outcome(report, outcome, until, refused)
+        for line in lost:
+            terminal.print_line(f"{line}")
         if cases:
             print_case_run(cases, f"{app} {cases.outcome}")
     return both
@@ -241,6 +249,7 @@ def describe_no_report(app: str, only: date | None, reason: str) -> dict[str, ob
         "provisional": False,
         "provisional_until": None,
         "refused_rows": [],
+        "lost": [],
     }
 
 

@@ -41,6 +41,8 @@ JUDGE = replace(
     calls=940,
     usd=1.88,
 )
+GUARD = replace(CODE, evaluator=CODE.evaluator.model_copy(
+    update={"name": "moderated", "dimension": "moderated", "kind": "guardrail"}))  # fmt: skip
 
 
 def ask(record: Record, **changes: str) -> Record:
@@ -69,6 +71,7 @@ def test_evaluators_that_earn_their_place_are_no_finding() -> None:
         ("generic", ask(JUDGE, dimension="overall-quality")),
         ("never-fails", replace(CODE, failed=0)),
         ("no-verdicts", replace(CODE, passed=0, failed=0, errored=300)),
+        ("no-verdicts", replace(GUARD, passed=0, failed=0, skipped=9, codes={"no-source": 9})),
     ],
 )
 def test_each_kind_is_found(kind: str, record: Record) -> None:
@@ -86,8 +89,12 @@ def test_each_kind_is_found(kind: str, record: Record) -> None:
         replace(CODE, decides=False, evaluator=CODE.evaluator.model_copy(
             update={"kind": "guardrail"})),
         Record(CODE.evaluator),
+        replace(GUARD, passed=0, failed=0, skipped=940, codes={"not-asked-inline": 940}),
+        replace(CODE, failed=0, is_declared=False),
+        replace(CODE, decides=False, is_read=True),
     ],
-    ids=["code", "own words", "few verdicts", "few nights", "guardrail", "no night"],
+    ids=["code", "own words", "few verdicts", "few nights", "guardrail", "no night",
+         "no guard log", "the default dimension", "a vote of a panel"],
 )  # fmt: skip
 def test_near_misses_are_no_finding(record: Record) -> None:
     """What only resembles a reason, or has too little evidence, is not reported."""
@@ -111,3 +118,21 @@ def test_an_overlap_needs_evidence(counts: tuple[int, int, int]) -> None:
     """Few failures, or too many of one alone, are no overlap."""
     pair = Pair("chat", "chat.short", "pointed", 900, *counts)
     assert find_kinds(CODE, JUDGE, pairs=(pair,)) == []
+
+
+def test_what_fails_the_same_answers_by_design_does_not_overlap() -> None:
+    """A panel and its votes, and a check beside the guardrail that it audits, are left alone."""
+    pair = Pair("chat", "chat.short", "moderated", 900, 40, one_failed=1, other_failed=0)
+    assert find_kinds(CODE, GUARD, pairs=(pair,)) == []
+    params = {"dimensions": ["short", "other", "third"]}
+    kinds = {"kind": "panel", "check": "majority", "name": "all", "dimension": "all"}
+    panel = replace(CODE, evaluator=CODE.evaluator.model_copy(update={**kinds, "params": params}))
+    assert find_kinds(CODE, panel, pairs=(pair._replace(other="all"),)) == []
+
+
+def test_what_is_missing_is_named_with_what_to_do() -> None:
+    """The codes of a classifier that nobody promoted lead to training it."""
+    record = replace(CODE, passed=0, failed=0, skipped=9, codes={"not-trained": 9})
+    (found,) = conclude(Audited(NIGHT, NIGHT, (record,), ()))
+    assert "9 skipped (not-trained 9)" in found.evidence
+    assert "andon classifier train" in found.advice

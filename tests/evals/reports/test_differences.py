@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.reports.archive import read_report
+from evals.reports.decide.incidents import Decision
 from evals.reports.differences import GROUPS, list_differences
 from evals.reports.pages.night import render_night
 from evals.reports.pages.versions import render_versions
@@ -88,6 +89,20 @@ def test_every_figure_is_named_with_both_values() -> None:
     words = differ(under(), replace(under(), rates=more, statuses=[{"status": "ok", "n": 9}]))
     assert words == ["slice refund is new", "requests.n: 0 → 9", *words[2:]]
     assert "requests.share: none → 0" in words
+
+
+def test_decisions_on_incidents_are_matched_by_who_decided_what() -> None:
+    """A decision that is added in front of another moves none, and is named itself."""
+    reopen = Decision("chat-2026-10-06", TONIGHT, "reopen", "Bo", "look again")
+    accept = Decision("chat-2026-10-06", TONIGHT, "accept", "Ann", "wanted")
+    words = differ(
+        replace(BASE, incident_decisions=[reopen]),
+        replace(BASE, incident_decisions=[accept, reopen]),
+    )
+    found = [one for one in words if ".done" in one]
+    assert found == [
+        f"incidents.rows chat-2026-10-06.done accept Ann {TONIGHT}.action: none → accept"
+    ]
 
 
 def test_an_older_version_does_not_hold_the_settings() -> None:

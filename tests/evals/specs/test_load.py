@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from evals.specs import Catalog, CatalogError, load_catalog
+from tests.catalog_files import write_catalog
 
 FILES = {
     "catalog.yaml": "title: a catalog\n",
@@ -168,3 +169,22 @@ def test_a_broken_pool_stops_what_uses_the_judge(
     assert list(catalog.apps) == ["other"]
     (found,) = list_messages(catalog)["chat"]
     assert message in found
+
+
+def test_a_gate_names_dimensions_that_there_are(tmp_path: Path) -> None:
+    """A name that nothing has would gate nothing; a guardrail's is one."""
+    files = {
+        "catalog.yaml": {},
+        "apps/chat.yaml": {
+            "app": "chat", "suite": "chat", "gate": {"dimensions": ["short", "safe", "shrot"]},
+        },
+        "suites/chat.yaml": {"suite": "chat", "dimensions": [
+            {"dimension": "short", "question": "Short?", "check": {"assertion": "length"}},
+        ]},
+        "guardrails/safe.yaml": {"guardrail": "safe", "question": "Safe?", "check": "pii"},
+    }  # fmt: skip
+    with pytest.raises(CatalogError) as caught:
+        load_catalog(write_catalog(tmp_path, files))
+    assert "apps/chat.yaml:6: gate.dimensions.2: no dimension 'shrot' in the suite 'chat'" in str(
+        caught.value
+    )

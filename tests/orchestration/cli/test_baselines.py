@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,8 +16,9 @@ from evals.specs.load import load_catalog
 from evals.storage import night_state
 from evals.storage.documents.blessed_baselines import find_baseline, read_baselines
 from evals.storage.lake import Lake
-from evals.storage.report_files import write_report
+from evals.storage.report_files import ReportVersion, locate_report_file, write_report
 from orchestration.cli.baselines import baseline
+from orchestration.cli.main import main
 from tests.catalog_files import write_catalog
 from tests.evals.reports.chat_nights import BASE, TONIGHT
 from tests.evals.reports.night_rows import report_of
@@ -64,6 +67,26 @@ def test_a_person_blesses_a_report_and_drops_it(home: Path, words: tuple[str, ..
     assert night_locks.digest_inputs(lake, catalog, NEXT) == due[1]
     rows = json.loads(call(home, "list", "--json").output)
     assert [row["action"] for row in rows] == ["bless", "drop"]
+
+
+def test_a_blessed_report_that_is_gone_is_named(home: Path) -> None:
+    """The gate passes or fails as before, and states what it was not compared with."""
+    lake, catalog = Lake(home), write_catalog(home.parent / "catalog", build_catalog())
+    assert call(home, "bless", REPORT.version, *WHO).exit_code == 0
+    later = report_of(replace(BASE, is_third=False, date=NEXT))
+    write_report(lake, NEXT, later.to_json(), "<html></html>", {})
+    night_state.update_state(lake, NEXT, reports={"chat": later.version})
+    words = ["gate", "--app", "chat", "--date", f"{NEXT}", "--home", str(home)]
+    words += ["--catalog", str(catalog)]
+    before = CliRunner().invoke(main, words)
+    assert "the blessed report" not in before.output
+    shutil.rmtree(locate_report_file(lake, ReportVersion(TONIGHT, "chat", REPORT.version)).parent)
+    after = CliRunner().invoke(main, words)
+    assert after.exit_code == before.exit_code
+    assert f"the blessed report {REPORT.version} of {TONIGHT} is gone" in after.output
+    assert "`andon baseline bless NIGHT --app chat` names another" in after.output
+    lost = json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)["lost"]
+    assert "is gone" in lost[0]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evals.reports.decide.incidents import Decision
+from evals.reports.lost_references import list_lost_references
 from evals.reports.night_data import parse_action
 from evals.storage import night_state
 from evals.storage.documents.incident_decisions import read_decisions
@@ -80,6 +81,9 @@ def test_an_incident_that_the_last_report_lacks_is_not_open(home: Path) -> None:
     assert call(home, "list", "--open").output == "no incidents\n"
     assert f"not in the report of {night}" in call(home, "show", NAME).output
     assert call(home, "accept", NAME, *WHO).exit_code == 2
+    (lost,) = list_lost_references(lake, "chat", night)
+    assert f"the incident {NAME} was open on {TONIGHT}, and over-refusal has had no rate" in lost
+    assert list_lost_references(lake, "chat", TONIGHT) == []
 
 
 @pytest.mark.parametrize(
