@@ -13,6 +13,8 @@ from collections.abc import Hashable, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
+from evals.statistics.intervals import normal_quantile, t_quantile
+
 BINS = 10
 SMALL = 0.1
 """An index below this is a small shift, however surely it is one: the usual reading."""
@@ -76,7 +78,8 @@ def count_independent(bins: Sequence[int], clusters: Sequence[Hashable]) -> floa
     """Counts how many independent values those of some clusters are worth.
 
     Their number over the mean design effect of the bins' shares (Rao and Scott 1981, first order),
-    which is at least 1; of one cluster they are worth one.
+    which is at least 1; Student's t for the clusters, since few show that effect badly. Of one
+    cluster they are worth one.
 
     Args:
         bins: the bin of each value.
@@ -97,7 +100,9 @@ def count_independent(bins: Sequence[int], clusters: Sequence[Hashable]) -> floa
     effect = sum(
         (value + all_squares * shares[bin_] ** 2) / shares[bin_] for bin_, value in squares.items()
     )
-    return n / max(1.0, effect * groups / (groups - 1) / (len(shares) - 1))
+    effect = max(1.0, effect * groups / (groups - 1) / (len(shares) - 1))
+    stretch = t_quantile(groups - 1) / normal_quantile()
+    return max(1.0, n / effect / stretch**2)
 
 
 def choose_edges(values: Sequence[float], bins: int = BINS) -> tuple[float, ...]:

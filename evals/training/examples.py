@@ -51,6 +51,8 @@ class Collected(NamedTuple):
 def collect(lake: Lake, catalog: Catalog, spec: Classifier) -> Collected:
     """Collects a classifier's examples, in the order of their ids.
 
+    A text that is held out is never learned from, in whichever session it comes again.
+
     Raises:
         NotAligned: it learns from a judge that may not decide.
     """
@@ -59,6 +61,8 @@ def collect(lake: Lake, catalog: Catalog, spec: Classifier) -> Collected:
     if isinstance(spec.learns_from, Teacher):
         learned = list(collect_from_judge(lake, catalog, spec, spec.learns_from.judge))
     held_out = [one for one in people if is_held_out(one.group)]
+    measured_on = {one.material for one in held_out}
+    learned = [one for one in learned if one.material not in measured_on]
     return Collected(*(sorted(ones, key=lambda one: one.trace_id) for ones in (learned, held_out)))
 
 

@@ -5,6 +5,7 @@ Whether one decides is shown beside its rate, as of a judge.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,11 +13,12 @@ from datetime import date, timedelta
 from evals.classifiers.cards import Card, Interval
 from evals.classifiers.watching import Shift
 from evals.reports.classifier_inputs import Inputs
+from evals.reports.decide.judge_labels import JudgeLabels, build_strata
 from evals.reports.decide.rows import Labelled, read_rows
 from evals.reports.json_form import Count, Share, absent_if
 from evals.reports.phrases import round_figure
 from evals.reports.section import NightData, Parts, Section, make_empty
-from evals.statistics import Proportion, compare_rates
+from evals.statistics import Agreement, Sides, compare_rates, measure_sides
 
 RECENT = timedelta(days=28)
 ALPHA = 0.025
@@ -73,7 +75,8 @@ class Fall:
     tpr: Share | None
     tnr: Share | None
     fell: bool
-    """Whether one of them is surely below what it was on held-out labels after training."""
+    """Whether one of them is surely below what it was on held-out labels after training; labels
+    with a known chance are weighted by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,25 +178,39 @@ def build_input(shift: Shift) -> Input:
 
 
 def measure_since(card: Card, rows: Sequence[Labelled], night: date) -> Fall | None:
-    """Measures agreement on the later held-out labels; None without any."""
+    """Measures agreement on the later held-out labels; None without any.
+
+    Labels of a review queue are weighted by their chance: it prefers answers that the classifier
+    failed, so that of its labels each counted as one TPR is lower than after training.
+    """
     last = date.fromisoformat(card.data.last) if card.data.last else date.min
     recent = [row for row in rows if row.date and max(last, night - RECENT) < row.date <= night]
-    tp, fn, fp, tn = (sum(getattr(row, key) for row in recent) for key in ("tp", "fn", "fp", "tn"))
-    if not tp + fn + fp + tn:
+    labels = JudgeLabels(tuple(recent))
+    counted, before = labels.counted, card.held_out
+    if not counted.n:
         return None
-    before, sides = card.held_out, (Proportion(tp, tp + fn), Proportion(tn, tn + fp))
-    trained = (
-        (Proportion(before.tp, before.tp + before.fn), Proportion(before.tn, before.tn + before.fp))
-        if before
-        else ()
+    trained = Agreement(before.tp, before.fn, before.fp, before.tn) if before else None
+    sides = measure_sides(build_strata(recent), ALPHA) if labels.is_sampled else None
+    tpr, tnr = (sides.tpr.value, sides.tnr.value) if sides else (counted.tpr, counted.tnr)
+    return Fall(
+        n=counted.n,
+        tpr=round_figure(tpr),
+        tnr=round_figure(tnr),
+        fell=bool(trained) and has_fallen(trained, counted, sides),
     )
-    fell = any(
-        compare_rates(was, now, ALPHA).high < 0
-        for was, now in zip(trained, sides, strict=False)
-        if was.n and now.n
+
+
+def has_fallen(trained: Agreement, counted: Agreement, sides: Sides | None) -> bool:
+    """Whether TPR or TNR is surely below what it was; of weighted labels by MOVER."""
+    was, now = (trained.passes, trained.fails), (counted.passes, counted.fails)
+    if sides is None:
+        pairs = zip(was, now, strict=True)
+        return any(compare_rates(a, b, ALPHA).high < 0 for a, b in pairs if a.n and b.n)
+    return any(
+        b.value - a.rate + math.hypot(b.high - b.value, a.rate - a.interval(ALPHA).low) < 0
+        for a, b in zip(was, sides, strict=True)
+        if a.n
     )
-    tpr, tnr = (round_figure(side.rate) if side.n else None for side in sides)
-    return Fall(n=tp + fn + fp + tn, tpr=tpr, tnr=tnr, fell=fell)
 
 
 SECTION = Section[Given, tuple[Classified, ...]](

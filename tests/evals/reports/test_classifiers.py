@@ -80,6 +80,23 @@ def test_a_fall_of_agreement_is_found_on_later_labels_alone(card: Card) -> None:
     assert (bad.since.fell, bad.drifted) == (True, True)
 
 
+def test_labels_of_a_queue_that_prefers_failures_show_no_fall(card: Card) -> None:
+    """Half of those that people passed it failed, but each of these stands for few answers."""
+    plain = count_labels(NIGHT + timedelta(days=3), 20, 20, 1, 39)
+    assert (of := build(card, plain).since)
+    assert of.fell
+    weighted = plain._replace(
+        sampled_tp=800.0, sampled_fp=40.0, sampled_fn=40.0, sampled_tn=78.0,
+        sampled_pass_squares=21 * 1600.0, sampled_fail_squares=59 * 4.0,
+        sampled_fp_squares=1600.0, sampled_tn_squares=39 * 4.0,
+        sampled_pass_labels=21, sampled_fail_labels=59,
+        judged=958, judged_weight=958.0, judged_weight_passed=840.0,
+    )  # fmt: skip
+    assert (of := build(card, weighted).since)
+    assert (of.fell, of.n) == (False, 80)
+    assert of.tpr == pytest.approx(0.95, abs=0.01)
+
+
 def test_the_section_has_the_cards_figures_and_what_moved(card: Card) -> None:
     """And the page draws its curve."""
     row = build(card, words=60)

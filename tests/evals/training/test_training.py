@@ -66,6 +66,22 @@ def test_what_is_held_out_is_never_learned_from(trained: tuple[Lake, Catalog]) -
     assert {row.learner for row in rows} == {"complies"}
 
 
+def test_a_text_that_is_held_out_is_not_learned_from_in_another_session(tmp_path: Path) -> None:
+    """Where sessions are the groups, a request that is asked in both is only measured on."""
+    lake, catalog = Lake(tmp_path / "home").open(), build_catalog(tmp_path / "catalog")
+    traces = [
+        dataclasses.replace(build_trace(n, NIGHT), session_id=f"s{n}", input="How?", output=text)
+        for n in range(40)
+        for text in [f"Sure, here is thing {n % 2 * (n // 2)}"]
+    ]
+    lake.write("traces", NIGHT, traces)
+    label_traces(lake, traces, "labels")
+    collected = examples.collect(lake, catalog, catalog.classifiers["complies"])
+    texts = [{one.material for one in side} for side in collected]
+    assert min(map(len, texts)) > 1
+    assert not texts[0] & texts[1]
+
+
 def test_answers_of_one_source_are_on_one_side() -> None:
     """Whatever their sessions, where a classifier groups by source; else a session is whole."""
     one, other = build_trace(1, NIGHT), build_trace(2, NIGHT)
