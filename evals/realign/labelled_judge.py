@@ -36,6 +36,8 @@ class LabelledJudge:
     calls_left: int = 0
     clock: Callable[[], float] = time.perf_counter
     """By which a classifier is timed."""
+    is_down: bool = False
+    """Whether its provider refuses further calls to the end of this run."""
     answers: list[LabelledAnswer] = field(default_factory=list[LabelledAnswer])
 
     def __post_init__(self) -> None:
@@ -56,12 +58,17 @@ class LabelledJudge:
         return digest_judge(self.judge)
 
     def ask(self, trial: Trial, answers: Sequence[LabelledAnswer]) -> tuple[int, float]:
-        """Asks for missing answers, if all of them are allowed; returns calls and dollars."""
+        """Asks for missing answers, if all of them are allowed; returns calls and dollars.
+
+        After a provider that answers nothing no further candidate is asked about.
+        """
         needed = trial.count_calls(answers)
-        if not needed or self.run is None or needed > self.calls_left or not trial.can_ask():
+        is_refused = needed > self.calls_left or self.is_down
+        if not needed or self.run is None or is_refused or not trial.can_ask():
             return 0, 0.0
         result = trial.ask(self.run, answers)
         self.calls_left -= result.calls
+        self.is_down = result.ends_run
         return result.calls, result.usd
 
     def find_judged(self) -> list[Outcome | None]:

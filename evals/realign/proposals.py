@@ -209,6 +209,8 @@ def explain_dev(
         return "the judge there is has no verdicts on enough of the dev labels"
     if not trial.can_ask():
         return f"its model is not available here; {calls:,} calls would measure it"
+    if work.is_down:
+        return f"its provider answers nothing now; {calls:,} calls would measure it, later"
     price = f", about ${usd:.2f}" if usd else ""
     return (
         f"{calls:,} calls{price} would measure it: allow them with `realign: {{max_calls: N}}`, or "

@@ -143,7 +143,7 @@ class JudgeTrial:
 
     def ask(self, run: ScoringRun, answers: Sequence[LabelledAnswer]) -> CallsResult:
         """Asks for the answers that are missing, within the run's budget."""
-        calls, usd, rest = 0, 0.0, None
+        calls, usd, rest, ends_run = 0, 0.0, None, False
         servers = ModelServers(self.lake, self.catalog)
         for evaluator in self.uses.values():
             servers.assign(evaluator)
@@ -158,7 +158,9 @@ class JudgeTrial:
                 result = ask_wanted(run, work)
             record_answers(self.lake, evaluator)
             calls, usd, rest = calls + result.calls, usd + result.usd, rest or result.rest
-        return CallsResult(calls, usd, rest)
+            if ends_run := result.ends_run:
+                break
+        return CallsResult(calls, usd, rest, ends_run=ends_run)
 
     def price_per_thousand(self, answers: Sequence[LabelledAnswer]) -> float | None:
         """Estimates what it costs to judge 1,000 answers; None: unknown, or nothing to go by."""

@@ -28,7 +28,7 @@ def open_live_run(
     run_id: str,
     day: date,
     *,
-    stop: Stop | None = None,
+    stop: Stop | None,
     progress: Callable[[int], None] = lambda calls: None,
 ) -> Generator[ScoringRun]:
     """Opens a run that asks, and closes its journal and its part of the budget.
@@ -39,7 +39,7 @@ def open_live_run(
         references: gold and labels.
         run_id: names the run in the journal and in the budget.
         day: pays for the calls.
-        stop: ends the run between calls.
+        stop: ends the run between calls, on a signal; None: nothing does.
         progress: called with the number of calls that were answered.
     """
     ask = functools.partial(ask_live, stop=stop)

@@ -13,6 +13,7 @@ from evals.reports.alignment import describe_as_json, store_alignment
 from evals.runs.live_run import open_live_run
 from evals.storage.documents.judge_candidates import StoredCandidate
 from evals.training import proposals as training
+from orchestration.runtime import interrupts
 from orchestration.runtime.assets import declare_asset
 from orchestration.runtime.deployment import QUALITY, Deployment
 from orchestration.runtime.metadata import Materialized, show_table, to_json
@@ -67,7 +68,12 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         Progress.report("measuring candidates for judges")
         lake, catalog, now = settings.open_lake(), settings.load_catalog(), datetime.now(UTC)
         references, run = settings.load_references(lake, catalog), context.run.run_id
-        with open_live_run(lake, catalog, references, f"realign-{run}", now.date()) as asking:
+        with (
+            interrupts.handle_signals() as stop,
+            open_live_run(
+                lake, catalog, references, f"realign-{run}", now.date(), stop=stop
+            ) as asking,
+        ):
             found = proposals.propose_all(lake, catalog, references, now, asking)
         board_pages.rewrite_evaluators(lake)
         rows = [

@@ -91,7 +91,7 @@ def open_judge(team: Team, run: Any = None, calls: int = 0) -> LabelledJudge:
 def realign(team: Team, calls: int = 10_000) -> Proposal:
     """Makes candidates for the team's judge, with so many calls."""
     references = GoldAndLabels.of(team.catalog.root, read_labels(team.lake))
-    with open_live_run(team.lake, team.catalog, references, "run", TODAY) as run:
+    with open_live_run(team.lake, team.catalog, references, "run", TODAY, stop=None) as run:
         return propose(open_judge(team, run, calls))
 
 
@@ -160,6 +160,24 @@ def test_a_candidate_that_needs_more_calls_than_are_left_is_not_asked(
     assert len(server.bodies) - asked <= 90
     results = [one.result for one in read_evidence(found).values()]
     assert (results.count("measured on dev"), results.count("not measured")) == (1, 3)
+
+
+def test_a_provider_that_refuses_one_candidate_is_asked_about_no_other(tmp_path: Path) -> None:
+    """A night does not wait for an outage once for each candidate; each names what it lacks."""
+    refuses: list[bool] = []
+
+    def reply(body: dict[str, Any], before: int) -> ServerReply:
+        return ServerReply(401, b"{}") if refuses else judge_as_told(body, before)
+
+    with serve_script(reply) as server:
+        team = open_team(tmp_path, server)
+        team.score()
+        asked = len(server.bodies)
+        refuses.append(True)
+        found = read_evidence(realign(team))
+        assert len(server.bodies) - asked <= 2 * team.catalog.models["m"].concurrency
+    assert all(one.result == "not measured" for one in found.values())
+    assert all("its provider answers nothing now" in one.why for one in found.values())
 
 
 def test_few_labels_make_no_candidate(tmp_path: Path, server: Server) -> None:
@@ -243,7 +261,7 @@ def test_gepa_writes_instructions_within_its_budget(tmp_path: Path, server: Serv
     team.score()
     asked = len(server.bodies)
     references = GoldAndLabels.of(team.catalog.root, read_labels(team.lake))
-    with open_live_run(team.lake, team.catalog, references, "run", TODAY) as run:
+    with open_live_run(team.lake, team.catalog, references, "run", TODAY, stop=None) as run:
         (found,) = propose_all(team.lake, team.catalog, references, NOW, run)
     evidence = read_evidence(found)
     assert evidence["gepa"].dev is not None
