@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import pkgutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -33,15 +34,22 @@ from evals.specs import Check, Evaluator, TraceField
 from evals.specs.spec_errors import find_nearest
 
 GROUP = "andon.evaluators"
-FAMILIES = (
+ORDER = (
     "requests", "form", "wording", "documents", "source", "summaries", "queries", "tools",
     "conversations", "syntax",
     "likeness", "extraction", "retrieval", "abstention",
 )  # fmt: skip
-"""The modules of `checks/`, in the order of the documentation."""
-GUARD_FAMILIES = (
-    "classifiers", "copying", "marked_spans", "mentions", "moderation", "support",
-)  # fmt: skip
+"""The families of checks in the order of the documentation; others come after them, by name."""
+
+
+def list_modules(folder: str) -> list[str]:
+    """Lists the modules of a folder beside this module, by name."""
+    return sorted(one.name for one in pkgutil.iter_modules([str(Path(__file__).parent / folder)]))
+
+
+FAMILIES = (*ORDER, *(name for name in list_modules("checks") if name not in ORDER))
+"""The modules of `checks/`, those that only help others among them."""
+GUARD_FAMILIES = tuple(list_modules("guard_checks"))
 """The modules of `guard_checks/`."""
 SHIPPED = (
     *(f"checks.{family}" for family in FAMILIES),

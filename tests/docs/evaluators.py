@@ -33,22 +33,28 @@ answer. A gold set has a version, the digest of its rows, in `results[].gold.ver
 was edited before a rate changed, the report names `gold` as a cause.
 """
 TEXT_CHECKS = "text_checks"
-WITHOUT_EXAMPLES = "moderation"
-"""A family whose check asks a server: `docs/guardrails.md` has it."""
-LISTED = (*FAMILIES, TEXT_CHECKS, *(one for one in GUARD_FAMILIES if one != WITHOUT_EXAMPLES))
 
 
 def evaluators_page(made: str, table: Callable[[Mapping[str, Any]], str]) -> str:
     """Every check by family."""
     parts = ["# Evaluators by code\n", made, INTRODUCTION, *list_families()]
-    for family in LISTED:
+    for family in list_documented():
         module = find_module(family)
         lines = (inspect.getdoc(module) or "").split("\n\n")
         parts.append(f"## {title(family)}\n\n{' '.join(lines[0].split())}\n")
-        for found in types_in(module):
-            if isinstance(found, CodeCheck):
-                parts += describe_check(found, table)
+        for found in checks_of(family):
+            parts += describe_check(found, table)
     return "\n".join(parts)
+
+
+def list_documented() -> list[str]:
+    """The families with checks by code; what asks a server is in `docs/guardrails.md`."""
+    return [one for one in (*FAMILIES, TEXT_CHECKS, *GUARD_FAMILIES) if checks_of(one)]
+
+
+def checks_of(family: str) -> list[CodeCheck[Any]]:
+    """The checks of a family."""
+    return [one for one in types_in(find_module(family)) if isinstance(one, CodeCheck)]
 
 
 def find_module(family: str) -> Any:
@@ -66,9 +72,8 @@ def title(family: str) -> str:
 def list_families() -> Iterator[str]:
     """A table of all checks with links."""
     yield "| family | checks |\n|---|---|"
-    for family in LISTED:
-        checks = [one for one in types_in(find_module(family)) if isinstance(one, CodeCheck)]
-        names = ", ".join(f"[`{one.name}`](#{one.name})" for one in checks)
+    for family in list_documented():
+        names = ", ".join(f"[`{one.name}`](#{one.name})" for one in checks_of(family))
         yield f"| [{title(family)}](#{title(family).lower().replace(' ', '-')}) | {names} |"
     yield ""
 
