@@ -43,7 +43,7 @@ class Text(NamedTuple):
     tone: Tone
 
 
-def compose_night(report: Report, changes: Sequence[Change], style: Style) -> Text:
+def compose_night(report: Report, changes: Sequence[Change], style: Style, due: str = "") -> Text:
     """Composes the message about a night that has a report."""
     name = make_plain(report.title or style.title, 80)
     title = f"{name}, {format_day(report.date)}: {report.verdict}"
@@ -56,6 +56,7 @@ def compose_night(report: Report, changes: Sequence[Change], style: Style) -> Te
         *list_answers(report, style),
         *(Line(f"Page: {url}", 2) for url in link_page(report, style)),
         Line(f"Next: {choose_command(report)}", 1),
+        *([Line(f"Error analysis: {make_plain(due)}", 2)] if due else []),
         *describe_changes(changes),
     ]
     return Text(title, tuple(lines), choose_tone(report))

@@ -17,6 +17,7 @@ from evals.reports.report import Report
 from evals.specs import App, Catalog
 from evals.storage import night_state
 from evals.storage.documents.digests import Message, list_digest_apps
+from evals.storage.documents.due_analyses import read_due_analyses
 from evals.storage.documents.missing_nights import MissingNight, read_missing_nights
 from evals.storage.lake import Lake
 from evals.storage.night_state import NightState
@@ -47,7 +48,9 @@ class HomeNights:
             if app in state.reports and not self.is_provisional(state, app)
         }
         lost = self.missing.get(app)
-        return AppNights(versions, lost.date if lost else None, list_targets(self.catalog, app))
+        due = next((one for one in read_due_analyses(self.lake) if one.app == app), None)
+        last = lost.date if lost else None
+        return AppNights(versions, last, list_targets(self.catalog, app), due)
 
     def is_provisional(self, state: NightState, app: str) -> bool:
         """Whether an application's night may still get traces."""
@@ -74,7 +77,7 @@ class HomeNights:
             is_still = missing and missing.date == message.night
             return compose_missing(missing, style) if missing and is_still else None
         report = self.read_report(app, message.night)
-        return compose_night(report, message.changes, style) if report else None
+        return compose_night(report, message.changes, style, message.due) if report else None
 
 
 def read_home(lake: Lake, catalog: Catalog, now: datetime) -> HomeNights:

@@ -19,6 +19,7 @@ from evals.storage.documents.digests import (
     DigestRecord,
     Message,
 )
+from evals.storage.documents.due_analyses import DueAnalysis
 
 REMEMBERED = timedelta(days=90)
 """How long a message is remembered; a night that was announced is remembered for ever."""
@@ -34,6 +35,8 @@ class AppNights:
     """The last night without a report, if no later one has any."""
     targets: Sequence[str]
     """Who receives its messages."""
+    analysis: DueAnalysis | None = None
+    """Its error analysis, if that is due."""
 
 
 def plan_messages(
@@ -70,15 +73,31 @@ def plan_messages(
     messages = forget_old(record.messages, now)
     deliveries = tuple(map(Delivery, nights.targets))
     made, every = now.isoformat(timespec="seconds"), tuple(changes)
+    due, words = plan_analysis(record, nights.analysis, is_sent=fresh is not None)
     if fresh:
-        messages.append(Message("night", fresh, made, every, deliveries))
+        messages.append(Message("night", fresh, made, every, deliveries, words))
     elif changes:
         messages.append(Message("earlier", changes[-1].night, made, every, deliveries))
     if nights.missing and not has_missing(record, nights.missing):
         messages.append(Message("missing", nights.missing, made, (), deliveries))
-    if announced == record.nights and tuple(messages) == record.messages:
+    if (announced, tuple(messages), due) == (record.nights, record.messages, record.due):
         return record
-    return replace(record, nights=announced, messages=tuple(messages))
+    return replace(record, nights=announced, messages=tuple(messages), due=due)
+
+
+def plan_analysis(
+    record: DigestRecord, analysis: DueAnalysis | None, *, is_sent: bool
+) -> tuple[str, str]:
+    """Plans the line about an error analysis that is due: once, with the next night's message.
+
+    Returns:
+        What is announced from now on, and the words of the line; empty: no line.
+    """
+    if analysis is None:
+        return "", ""
+    if not is_sent or analysis.is_begun or analysis.reason == record.due:
+        return record.due, ""
+    return analysis.reason, analysis.describe_task()
 
 
 def summarize_report(report: Report) -> Announced:

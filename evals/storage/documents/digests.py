@@ -68,6 +68,8 @@ class Message(NamedTuple):
     """When it was decided to send it, in ISO form."""
     changes: tuple[Change, ...]
     deliveries: tuple[Delivery, ...]
+    due: str = ""
+    """Why an error analysis is due, and the command that begins it; empty: not to announce."""
 
     def replace_delivery(self, delivery: Delivery) -> Message:
         """Returns the message with another delivery to the same target."""
@@ -81,6 +83,8 @@ class DigestRecord:
 
     nights: Mapping[date, Announced] = field(default_factory=dict[date, Announced])
     messages: tuple[Message, ...] = ()
+    due: str = ""
+    """The error analysis that was last announced as due; empty: none is."""
 
 
 def read_digests(lake: Lake, app: str) -> DigestRecord:
@@ -103,6 +107,7 @@ def write_digests(lake: Lake, app: str, record: DigestRecord) -> None:
     document = {
         "nights": {f"{night}": one._asdict() for night, one in sorted(record.nights.items())},
         "messages": [format_message(one) for one in record.messages],
+        "due": record.due,
     }
     lake.replace_document(locate(app), document, durable=True)
 
@@ -122,6 +127,7 @@ def parse_record(row: Mapping[str, Any]) -> DigestRecord:
     return DigestRecord(
         {date.fromisoformat(night): Announced(**one) for night, one in row["nights"].items()},
         tuple(map(parse_message, row["messages"])),
+        row.get("due", ""),
     )
 
 
@@ -133,6 +139,7 @@ def parse_message(row: Mapping[str, Any]) -> Message:
         made=row["made"],
         changes=tuple(parse_changes(row["changes"])),
         deliveries=tuple(map(parse_delivery, row["deliveries"])),
+        due=row.get("due", ""),
     )
 
 

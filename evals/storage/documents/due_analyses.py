@@ -32,8 +32,12 @@ class DueAnalysis(NamedTuple):
         return f"andon analysis start {about} --by NAME"
 
     def describe(self) -> str:
-        """Describes it in a sentence that names what to do."""
-        return f"{self.app}: {self.reason}; `{self.command}`"
+        """Describes it in a sentence that names the application and what to do."""
+        return f"{self.app}: {self.describe_task()}"
+
+    def describe_task(self) -> str:
+        """Describes why it is due, and what to do."""
+        return f"{self.reason}; `{self.command}`"
 
 
 def read_due_analyses(lake: Lake) -> list[DueAnalysis]:

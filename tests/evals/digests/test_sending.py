@@ -20,6 +20,7 @@ from evals.digests.checks import list_lost
 from evals.digests.sending import Limits, list_drafts, send_again, send_digests
 from evals.digests.targets import describe_failure
 from evals.storage.documents.digests import Delivery, read_digests, write_digests
+from evals.storage.documents.due_analyses import DueAnalysis, write_due_analyses
 from evals.storage.lake import Lake
 from tests.evals.digests.home import NOW, add_report, make_catalog
 from tests.evals.digests.receivers import Receiver, serve_http, serve_smtp
@@ -62,6 +63,24 @@ def test_a_slipped_night_is_one_message_with_all_that_helps(
         f"Page: {link}/2026-10-08/shop/{body['version']}/index.html",
         "Next: andon report show --app shop --date 2026-10-08",
     ]
+
+
+def test_an_error_analysis_that_is_due_is_announced_once(
+    lake: Lake, web: Receiver, tmp_path: Path
+) -> None:
+    """With its reason and the command, in the next night's message; again for another reason."""
+    catalog = make_catalog(tmp_path / "c", {"a": f"json://{web.url}/a"})
+    due = "Error analysis: error analysis never done; 'andon analysis start --app shop --by NAME'"
+    for day, reason in enumerate(("never done", "never done", "due since incident shop-1"), 6):
+        write_due_analyses(lake, [DueAnalysis("shop", f"error analysis {reason}")])
+        add_report(lake, night(f"2026-10-{day:02}"))
+        send_digests(lake, catalog, NOW)
+        send_digests(lake, catalog, NOW)
+    found = [
+        [line for line in one["message"].splitlines() if line.startswith("Error analysis")]
+        for one in web.bodies("/a")
+    ]
+    assert found == [[due], [], [due.replace("never done", "due since incident shop-1")]]
 
 
 def test_an_incident_that_ended_with_the_night_is_announced(
