@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 
 from evals.evaluators import comparisons, registry, sql
 from evals.evaluators.checks.tool_calls import list_tool_calls
-from evals.evaluators.code_checks import CodeCheck
+from evals.evaluators.code_checks import CodeCheck, Result
 from evals.evaluators.comparisons import UnreadableJson
 from evals.evaluators.sql import UnreadableSql
 from evals.records import Json, Outcome, Trace
@@ -52,6 +52,8 @@ class Suggestion:
     params: Mapping[str, Json]
     rate: PassRate
     is_guardrail: bool = False
+    failure: str = ""
+    """Why the first answer fails that does."""
 
 
 def suggest(traces: Sequence[Trace]) -> list[Suggestion]:
@@ -68,19 +70,31 @@ def suggest(traces: Sequence[Trace]) -> list[Suggestion]:
         question = "Is the answer in the language that is expected?"
         guards.append(("language", question, "language", {"expected": [language]}))
     return [
-        Suggestion(name, question, check, params, rate, is_guardrail)
+        Suggestion(
+            name, question, check, params, count_verdicts(results), is_guardrail, explain(results)
+        )
         for found, is_guardrail in ((dimensions, False), (guards, True))
         for name, question, check, params in found
-        if (rate := measure(check, params, traces)).decided
+        if count_verdicts(results := run_check(check, params, traces)).decided
     ]
 
 
-def measure(check: str, params: Mapping[str, Json], traces: Sequence[Trace]) -> PassRate:
-    """Runs a check over traces and counts its verdicts."""
-    results = [find_check(check).run(trace, params) for trace in traces]
+def run_check(check: str, params: Mapping[str, Json], traces: Sequence[Trace]) -> list[Result]:
+    """Runs a check over traces."""
+    return [find_check(check).run(trace, params) for trace in traces]
+
+
+def count_verdicts(results: Sequence[Result]) -> PassRate:
+    """Counts the verdicts of a check."""
     outcomes = [result for result in results if isinstance(result, Outcome)]
     passed = sum(bool(outcome.passed) for outcome in outcomes)
     return PassRate(passed, len(outcomes), len(results) - len(outcomes))
+
+
+def explain(results: Sequence[Result]) -> str:
+    """Returns why the first answer fails that does; empty where each passes."""
+    failed = (one for one in results if isinstance(one, Outcome) and not one.passed)
+    return next((one.explanation for one in failed), "")
 
 
 def find_check(name: str) -> CodeCheck[Any]:

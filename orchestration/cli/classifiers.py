@@ -57,7 +57,10 @@ def train_classifier(settings: Settings, name: str, as_json: bool) -> None:
         return
     print_card(trained.card, spec)
     if trained.card.model != spec.model:
-        terminal.print_line(f"promote it with `andon classifier promote {name}`")
+        terminal.print_line(
+            f"next: `andon classifier compare {name}` shows what it may decide, "
+            f"`andon classifier promote {name}` writes it to the catalog"
+        )
 
 
 @classifier.command("list")

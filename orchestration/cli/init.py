@@ -209,7 +209,8 @@ def describe_application(application: FirstApplication) -> Iterator[str]:
         kind = "guardrail" if suggestion.is_guardrail else "assertion"
         undecided = f", {rate.undecided:,} undecided" if rate.undecided else ""
         counts = f"{rate.passed:,} of {rate.decided:,} pass{undecided}"
-        yield f"  {share}  {suggestion.name:<18} {kind}  {counts}"
+        why = f"; such as {suggestion.failure}" if suggestion.failure else ""
+        yield f"  {share}  {suggestion.name:<18} {kind}  {counts}{why}"
     for one in application.labelled:
         yield f"  labels  {describe_labelled(one)}"
 

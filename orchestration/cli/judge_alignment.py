@@ -16,7 +16,11 @@ from orchestration.runtime import terminal
 if TYPE_CHECKING:
     from evals.reports.alignment import Alignment
     from evals.statistics import Proportion
+    from evals.storage.lake import Lake
     from orchestration.settings import Settings
+
+LAST_NIGHTS = 31
+"""Nights that are looked at for labels since their report."""
 
 
 @click.command("alignment")
@@ -53,6 +57,17 @@ def judge_alignment(settings: Settings, name: str | None, app: str | None, as_js
         print_alignment(one, in_full=name is not None)
     if not found:
         terminal.print_line("no judge in any report; declare one in `judges/NAME.yaml`")
+    if waiting := count_waiting_nights(lake, settings):
+        nights = "1 night has" if waiting == 1 else f"{waiting} nights have"
+        terminal.print_line(f"{nights} labels or traces that these figures lack: `andon nightly`")
+
+
+def count_waiting_nights(lake: Lake, settings: Settings) -> int:
+    """Counts the last nights with something new, such as labels, that no report has counted."""
+    from evals.runs.night_locks import find_pending_nights
+
+    catalog, nights = settings.load_catalog(), lake.list_nights("traces")
+    return len(find_pending_nights(lake, catalog, nights[-LAST_NIGHTS:]))
 
 
 def print_alignment(one: Alignment, *, in_full: bool) -> None:

@@ -9,7 +9,7 @@ import dagster as dg
 
 from evals.realign import proposals
 from evals.reports import board_pages
-from evals.reports.alignment import describe_as_json, store_alignment
+from evals.reports.alignment import Alignment, describe_as_json, store_alignment
 from evals.runs.live_run import open_live_run
 from evals.storage.documents.judge_candidates import StoredCandidate
 from evals.training import proposals as training
@@ -38,16 +38,13 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         Stores each look at the test labels with the day it was first seen.
         """
         Progress.report("measuring judges against labels")
-        rows = [
-            describe_as_json(one)
-            for one in store_alignment(settings.open_lake(), datetime.now(UTC).date())
-        ]
-        columns = ("judge", "app", "sentence", "tpr", "tnr", "labels", "disagreements")
+        found = store_alignment(settings.open_lake(), datetime.now(UTC).date())
+        rows = list(map(describe_as_json, found))
         return dg.MaterializeResult(
             metadata={
                 "aligned": sum(row["state"] == "aligned" for row in rows),
                 "watch_only": sum(row["state"] == "watch only" for row in rows),
-                "judges": show_table([{key: row[key] for key in columns} for row in rows]),
+                "judges": show_table(list(map(show_alignment, found))),
                 "in_full": to_json(rows),
             }
         )
@@ -108,6 +105,26 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         return dg.MaterializeResult(metadata={"candidates": show_table(shown)})
 
     return [alignment, judge_candidates, classifier_candidates]
+
+
+def show_alignment(one: Alignment) -> dict[str, object]:
+    """Returns the columns of a table that show how far a judge agrees with people."""
+    row: dict[str, object] = {"judge": one.evaluator, "app": one.app, "sentence": one.sentence}
+    agreed = one.agreed
+    if agreed is None:
+        return {**row, "tpr": "", "tnr": "", "labels": 0, "disagreements": 0}
+    return {
+        **row,
+        "tpr": format_rate(agreed.tpr, agreed.tpr_low, agreed.tpr_high),
+        "tnr": format_rate(agreed.tnr, agreed.tnr_low, agreed.tnr_high),
+        "labels": agreed.n,
+        "disagreements": agreed.fn + agreed.fp,
+    }
+
+
+def format_rate(rate: float | None, low: float, high: float) -> str:
+    """Formats a rate with its interval; empty without one."""
+    return "" if rate is None else f"{rate:.0%} ({low:.0%} to {high:.0%})"
 
 
 def show_evidence(one: StoredCandidate) -> dict[str, object]:

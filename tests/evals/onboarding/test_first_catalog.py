@@ -100,6 +100,9 @@ def test_pass_rates_are_measured_on_the_export(tmp_path: Path) -> None:
     (application,) = plan_applications([export])
     rates = {suggestion.name: suggestion.rate for suggestion in application.suggestions}
     assert rates["no-refusal"] == (32, 40, 0)
+    reasons = {suggestion.name: suggestion.failure for suggestion in application.suggestions}
+    assert reasons["no-refusal"].startswith("refuses: ")
+    assert reasons["secrets"] == ""
 
 
 def write_langfuse(folder: Path, count: int = 30) -> list[Path]:

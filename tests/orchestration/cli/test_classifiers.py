@@ -47,7 +47,7 @@ def test_a_model_is_trained_shown_compared_and_promoted(team: Commands) -> None:
     write_night(team.lake, 180)
     assert "no model is promoted" in team.run("list")
     trained = team.run("train", "complies")
-    assert "promote it with `andon classifier promote complies`" in trained
+    assert "`andon classifier promote complies` writes it to the catalog" in trained
     assert "length only" in trained
     (listed,) = team.read("list")
     model = listed["models"][0]["model"]
