@@ -24,6 +24,7 @@ from evals.evaluators.guard_checks.words import list_words, windows_of
 from evals.statistics import Proportion
 from tests.measure import corpora
 from tests.measure.corpora import Text
+from tests.measure.refusal import count_hits
 
 FOLDS = 5
 MOST_FALSE = 0.01
@@ -138,22 +139,50 @@ def choose_threshold(texts: Sequence[Text], scores: Any) -> float:
 
 
 def list_rows(
-    name: str, texts: Sequence[Text], scores: Any, threshold: float
+    name: str, texts: Sequence[Text], flagged: Sequence[bool], by: str = "the check"
 ) -> Iterator[dict[str, Any]]:
-    """Yields one row for each corpus and one for all harmless texts."""
-    measured = [(t, s) for t, s in zip(texts, scores, strict=True) if t.corpus not in TRAINED_ONLY]
+    """Yields one row for each corpus and one for all harmless texts, clustered by source."""
+    measured = [
+        (t, hit) for t, hit in zip(texts, flagged, strict=True) if t.corpus not in TRAINED_ONLY
+    ]
     groups = dict.fromkeys((one.corpus, one.bad) for one, _ in measured)
-    for corpus, bad in [*groups, ("all harmless", False)]:
-        rows = [s > threshold for t, s in measured if t.bad == bad]
-        if corpus != "all harmless":
-            rows = [s > threshold for t, s in measured if (t.corpus, t.bad) == (corpus, bad)]
-        flagged = Proportion(sum(rows), len(rows))
-        low, high = flagged.interval()
+    for corpus, bad in [*groups, ("all harmless", False), ("all harmful", True)]:
+        rows = [
+            (hit, t.source)
+            for t, hit in measured
+            if t.bad == bad and (corpus.startswith("all ") or t.corpus == corpus)
+        ]
+        rate = count_hits([hit for hit, _ in rows], [source for _, source in rows])
+        low, high = rate.interval()
         yield {
-            "guardrail": name, "corpus": corpus, "measures": "recall" if bad else "false positives",
-            "n": len(rows), "flagged": int(sum(rows)), "rate": round(float(flagged.rate), 4),
+            "guardrail": name, "by": by, "corpus": corpus,
+            "measures": "recall" if bad else "false positives",
+            "n": len(rows), "sources": len({source for _, source in rows}),
+            "flagged": int(rate.passed), "rate": round(float(rate.rate), 4),
             "low": round(float(low), 4), "high": round(float(high), 4),
         }  # fmt: skip
+
+
+def list_summaries(name: str, texts: Sequence[Text], scores: Any) -> Iterator[dict[str, Any]]:
+    """Yields rows of all texts alone: at thresholds of other folds, and by length alone."""
+    lengths = np.array([float(len(one.text)) for one in texts])
+    for by, values in (("the check, threshold of other folds", scores), ("length only", lengths)):
+        for row in list_rows(name, texts, flag_across_folds(texts, values), by):
+            if row["corpus"].startswith("all "):
+                yield row
+
+
+def flag_across_folds(texts: Sequence[Text], scores: Any) -> list[bool]:
+    """Flags each text at the threshold that was chosen without its source."""
+    folds = [zlib.crc32(one.source.encode()) % FOLDS for one in texts]
+    flagged = [False] * len(texts)
+    for fold in range(FOLDS):
+        rest = [i for i, own in enumerate(folds) if own != fold]
+        threshold = choose_threshold([texts[i] for i in rest], scores[rest])
+        for i, own in enumerate(folds):
+            if own == fold:
+                flagged[i] = bool(scores[i] > threshold)
+    return flagged
 
 
 def measure(name: str, task: Task, *, store: bool = False) -> list[dict[str, Any]]:
@@ -166,7 +195,8 @@ def measure(name: str, task: Task, *, store: bool = False) -> list[dict[str, Any
     threshold = choose_threshold(texts, scores)
     if store:
         store_model(name, task.about, fit(texts, windows, ~is_foreign), threshold)
-    return list(list_rows(name, texts, scores, threshold))
+    rows = list_rows(name, texts, [bool(one > threshold) for one in scores])
+    return [*rows, *list_summaries(name, texts, scores)]
 
 
 def store_model(name: str, about: str, model: LogisticRegression, threshold: float) -> None:
