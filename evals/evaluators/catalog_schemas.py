@@ -26,24 +26,9 @@ from evals.specs import (
     Suite,
     ValidationSuite,
 )
+from evals.specs.load import ELSEWHERE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-ELSEWHERE = (
-    "root",
-    "problems",
-    "broken",
-    "models",
-    "apps",
-    "suites",
-    "judges",
-    "classifiers",
-    "guardrails",
-    "slices",
-    "attacks",
-    "sources",
-    "validation",
-)
-"""Keys of a catalog that `catalog.yaml` does not hold."""
 FILES = {
     "catalog": "catalog.yaml",
     "app": "apps/NAME.yaml",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from evals.reports.archive import read_current_reports
-from evals.reports.decide.incidents import KnownName
+from evals.reports.decide.incident_records import KnownName
 from evals.reports.report import Report
 from evals.reports.sections import incidents
 from evals.storage.documents.incident_names import IncidentName, add_names, read_names

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from evals.reports.decide.falls import ALL, WHOLE, Key
-from evals.reports.decide.incidents import Action, State
+from evals.reports.decide.incident_records import Action, State
 from evals.reports.json_form import Change, Count, Share, absent_if
 
 

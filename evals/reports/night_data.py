@@ -16,7 +16,7 @@ from evals.reports import json_form
 from evals.reports.archive import read_earlier_reports, read_report
 from evals.reports.classifier_inputs import Inputs, watch_classifiers
 from evals.reports.decide.blessed import Blessed, read_rates
-from evals.reports.decide.incidents import Action, Decision, KnownName
+from evals.reports.decide.incident_records import Action, Decision, KnownName
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.failing_examples import list_failing_answers
 from evals.reports.incident_names import list_known_names

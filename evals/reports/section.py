@@ -11,7 +11,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from evals.reports.decide.blessed import Blessed
-from evals.reports.decide.incidents import Decision, KnownName
+from evals.reports.decide.incident_records import Decision, KnownName
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.phrases import round_figure
 from evals.reports.row_counts import Accounting, LabelCounts

@@ -9,16 +9,15 @@ from __future__ import annotations
 import contextlib
 import gzip
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 from evals.privacy.row_filter import PrivacyFilter
-from evals.records import Json, digest
+from evals.records import digest
 from evals.sources import langfuse, langsmith, phoenix
 from evals.sources.api import Api, Refused, SourceError, parse_json, write_json
-from evals.sources.json_shapes import require_object, require_text
 from evals.sources.pages import (
     LoopDetector,
     Page,
@@ -28,6 +27,7 @@ from evals.sources.pages import (
     parse_timestamp,
     to_iso,
 )
+from evals.sources.subjects import group_rows, is_complete, parse_row
 from evals.specs import Catalog, Source
 from evals.storage.documents.failed_sources import read_failed_sources, record_pull
 from evals.storage.documents.pull_cursors import (
@@ -48,8 +48,6 @@ SYSTEMS: Mapping[str, System] = {"langfuse": langfuse, "langsmith": langsmith, "
 NO_APP = "_"
 """The folder of traces whose source declares no application: they name it or are refused."""
 TRACES_A_FILE = 5000
-BEGINNING = timedelta(hours=1)
-"""A subject whose first row is this far within a window began in it, with or without a root."""
 MAX_VERSIONS = 0.01
 """The largest share of a count that may be further versions of rows."""
 ReportProgress = Callable[[str], None]
@@ -327,68 +325,6 @@ class ProjectPull:
                     file = files[int(digest(row.subject, 8), 16) % count]
                     file.write(write_json(row.body) + b"\n")
         return count
-
-
-def parse_row(value: Json) -> Row:
-    """Parses a row of a saved page.
-
-    Raises:
-        TypeError: it is no row.
-        ValueError: it has another number of fields.
-    """
-    if type(value) is not list:
-        raise TypeError("expected a list")
-    own, subject, ts, whole, trace, body = value
-    return Row(
-        require_text(own),
-        require_text(subject),
-        require_text(ts),
-        whole is True,
-        require_text(trace),
-        require_object(body),
-    )
-
-
-class Subject(NamedTuple):
-    """A trace or a score, as far as the window has its rows."""
-
-    name: str
-    trace: str
-    first: str
-    """The moment of its first row, in ISO form."""
-    begins: bool
-    """Whether the row it begins with is among them."""
-    rows: int
-    digest: str
-
-
-def group_rows(rows: Iterable[Row]) -> dict[str, Subject]:
-    """Groups rows by subject; the digest does not depend on their order."""
-    subjects: dict[str, Subject] = {}
-    for row in rows:
-        row_digest = digest(row.body, 16)
-        subject = subjects.get(row.subject)
-        if subject is None:
-            new = Subject(row.subject, row.trace, row.ts, row.whole, 1, row_digest)
-        else:
-            new = Subject(
-                row.subject,
-                row.trace,
-                min(subject.first, row.ts),
-                subject.begins or row.whole,
-                subject.rows + 1,
-                f"{int(subject.digest, 16) ^ int(row_digest, 16):016x}",
-            )
-        subjects[row.subject] = new
-    return subjects
-
-
-def is_complete(subject: Subject, window: Window) -> bool:
-    """Returns whether a subject may land: it began within the window, long enough ago."""
-    if subject.first >= window.end:
-        return False
-    earliest = to_iso(datetime.fromisoformat(window.begin) + BEGINNING)
-    return subject.begins or window.first or subject.first >= earliest
 
 
 def open_gzip(stack: contextlib.ExitStack, path: Path) -> gzip.GzipFile:

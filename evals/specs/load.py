@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import glob
-import os
-import re
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
@@ -19,6 +16,7 @@ from evals.specs.attacks import Attacks
 from evals.specs.broken_files import guarded_apps, pulled_apps, redacted_kinds, validated_apps
 from evals.specs.catalog import Catalog, Slice
 from evals.specs.classifiers import Classifier, Teacher
+from evals.specs.inbox_places import resolve_inbox
 from evals.specs.judge_pools import add_pool
 from evals.specs.models import ModelPin
 from evals.specs.pins import find_refusal, is_reasoning
@@ -28,9 +26,8 @@ from evals.specs.spec import CatalogError, S
 from evals.specs.suites import LABELS, PREVIOUS, Guardrail, Judge, Suite
 from evals.specs.validation import ValidationSuite, shipped_expectations
 from evals.specs.yaml_files import (
-    At,
     describe,
-    line_of,
+    describe_repeat,
     parse,
     read_folder,
     read_list,
@@ -38,6 +35,14 @@ from evals.specs.yaml_files import (
     read_named,
     refuse,
 )
+
+ELSEWHERE = frozenset(
+    {
+        "root", "problems", "broken", "models", "apps", "suites", "judges", "classifiers",
+        "guardrails", "validation", "sources", "slices", "attacks",
+    }
+)  # fmt: skip
+"""Keys of a catalog that `catalog.yaml` does not hold."""
 
 
 @functools.lru_cache(maxsize=8)
@@ -143,7 +148,7 @@ class Reader:
         suites = [
             suite.suite
             for suite in self.suites.values()
-            for used in names_in(suite, kind)
+            for used in suite.list_checks(kind)
             if not names or used in names
         ]
         guarded = [
@@ -217,7 +222,7 @@ class Reader:
         """Reads the catalog's own settings, resolves paths, and applies its policy to the pins."""
         path = self.root / "catalog.yaml"
         settings = read_mapping(path, "keys and values")
-        for key in FILES & set(settings):
+        for key in ELSEWHERE & set(settings):
             refuse(path, (key,), "expected in a file of its own, not here")
         catalog = parse(Catalog, path, {**settings, "root": self.root})
         self.models = {name: self.under_policy(pin, catalog) for name, pin in self.models.items()}
@@ -384,42 +389,6 @@ class Reader:
                     at = ("expectations", index, "check")
                     self.report(check.apps or None, describe(path, at, problem))
                 names.add(check.check)
-
-
-def resolve_inbox(path: Path, inbox: str) -> Path | str:
-    """Returns a catalog's inbox with `~` and variables expanded: an address, a pattern or a path.
-
-    A pattern or a path is relative to the catalog's folder.
-
-    Raises:
-        CatalogError: a variable is not set.
-    """
-    expanded = os.path.expandvars(os.path.expanduser(inbox))  # noqa: PTH111  also an address
-    if unset := re.search(r"\$(?:\w+|\{[^}]*\})", expanded):
-        refuse(path, ("inbox",), f"{unset[0]} is not set in the environment")
-    if "://" in expanded:
-        return expanded
-    where = path.parent / expanded
-    return str(where) if glob.has_magic(expanded) and not where.exists() else where
-
-
-def describe_repeat(path: Path, first: At, again: At) -> str:
-    """Returns what is wrong with a name that is declared twice, with both lines."""
-    line = line_of(path, first)
-    return describe(path, again, f"the name is declared on line {line} already; choose another")
-
-
-FILES = {
-    "root", "problems", "broken", "models", "apps", "suites", "judges", "classifiers", "guardrails",
-    "validation", "sources", "slices", "attacks",
-}  # fmt: skip
-"""Keys of a catalog that `catalog.yaml` does not hold."""
-
-
-def names_in(suite: Suite, kind: str) -> list[str]:
-    """Returns the evaluators of a kind that a suite names."""
-    checks = (dimension.check for dimension in suite.dimensions)
-    return [name for check in checks if check and (name := check.name_of(kind))]
 
 
 def fingerprint(root: Path) -> str:

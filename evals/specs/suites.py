@@ -197,6 +197,11 @@ class Suite(Spec):
     suite: Name = Field(pattern=NAME)
     dimensions: tuple[Dimension, ...] = Field(description="in the order of the report")
 
+    def list_checks(self, kind: str) -> list[str]:
+        """Lists the evaluators of a kind that its dimensions name."""
+        checks = (dimension.check for dimension in self.dimensions)
+        return [name for check in checks if check and (name := check.name_of(kind))]
+
 
 class Example(Spec):
     """One labelled example of a judge's frozen pool."""

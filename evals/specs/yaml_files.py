@@ -104,6 +104,12 @@ def describe(path: Path, at: At, message: str) -> str:
     return f"{path}:{line}: {'.'.join(map(str, at)) or 'the file'}: {message}"
 
 
+def describe_repeat(path: Path, first: At, again: At) -> str:
+    """Returns what is wrong with a name that is declared twice, with both lines."""
+    line = line_of(path, first)
+    return describe(path, again, f"the name is declared on line {line} already; choose another")
+
+
 def refuse(path: Path, at: At, message: str) -> NoReturn:
     """Raises a CatalogError at a key."""
     raise CatalogError(describe(path, at, message))

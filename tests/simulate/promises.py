@@ -13,12 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.reports.decide.falls import ALL, WHOLE, Key
-from evals.reports.decide.incidents import (
-    History,
-    Incident,
-    SeriesNight,
-    replay_nights,
-)
+from evals.reports.decide.incident_records import History, Incident, SeriesNight
+from evals.reports.decide.incidents import replay_nights
 from evals.statistics import series
 from tests.simulate.worlds import RATES, Change, Counts, World, draw_counts
 

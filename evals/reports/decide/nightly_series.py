@@ -17,7 +17,7 @@ from evals.reports.decide.carried_series import THRESHOLD
 from evals.reports.decide.coverage import is_measured
 from evals.reports.decide.evidence import Evidence
 from evals.reports.decide.falls import ALL, ONE_SIDED, Key
-from evals.reports.decide.incidents import (
+from evals.reports.decide.incident_records import (
     Decision,
     History,
     KnownName,

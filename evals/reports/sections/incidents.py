@@ -17,13 +17,8 @@ from evals.reports.decide.anchors import (
 )
 from evals.reports.decide.evidence import Evidence
 from evals.reports.decide.falls import ALL, WHOLE, Fall, Key
-from evals.reports.decide.incidents import (
-    Decision,
-    History,
-    Incident,
-    Replayed,
-    replay_nights,
-)
+from evals.reports.decide.incident_records import Decision, History, Incident, Replayed
+from evals.reports.decide.incidents import replay_nights
 from evals.reports.decide.nightly_series import build_history, describe_series, find_rate
 from evals.reports.decide.rows import (
     Anchor,

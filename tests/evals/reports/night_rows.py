@@ -10,7 +10,7 @@ from typing import Any
 from evals.models import FAULTS
 from evals.reports.classifier_inputs import Inputs
 from evals.reports.decide.blessed import Blessed
-from evals.reports.decide.incidents import Decision, KnownName
+from evals.reports.decide.incident_records import Decision, KnownName
 from evals.reports.decide.rows import Paid, Row
 from evals.reports.report import Report, build_report
 from evals.reports.row_counts import Accounting, LabelCounts

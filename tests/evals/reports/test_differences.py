@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.reports.archive import read_report
-from evals.reports.decide.incidents import Decision
+from evals.reports.decide.incident_records import Decision
 from evals.reports.differences import GROUPS, list_differences
 from evals.reports.pages.night import render_night
 from evals.reports.pages.versions import render_versions

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evals.reports.decide.incidents import Decision
+from evals.reports.decide.incident_records import Decision
 from evals.reports.incident_rows import Incidents
 from evals.reports.pages.night import render_night
 from evals.reports.report import Report

@@ -9,14 +9,14 @@ from datetime import date, timedelta
 import pytest
 
 from evals.reports.decide.falls import ALL, Key, step_recovery
-from evals.reports.decide.incidents import (
+from evals.reports.decide.incident_records import (
     Decision,
     History,
     Incident,
     KnownName,
     SeriesNight,
-    replay_nights,
 )
+from evals.reports.decide.incidents import replay_nights
 
 FIRST = date(2026, 1, 5)
 A, B, C = ("a", "check", ALL), ("b", "check", ALL), ("c", "check", ALL)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from evals.reports.decide.incidents import Decision
+from evals.reports.decide.incident_records import Decision
 from evals.reports.lost_references import list_lost_references
 from evals.reports.night_data import parse_action
 from evals.storage import night_state
