@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from evals.error_analysis.check_choice import Choice, choose_check
 from evals.error_analysis.suite_text import UnusualSuiteError, insert_dimension
+from evals.records import Json
 from evals.specs import Catalog
 from evals.specs.cases import EXAMPLES, Case, format_cases, locate_cases
 from evals.specs.yaml_text import dump_yaml
@@ -20,6 +21,8 @@ from evals.storage.documents.failure_modes import Action, FailureMode
 
 Kind = Literal["assertion", "guard", "judge"]
 KINDS: dict[Action, Kind] = {"assertion": "assertion", "guard": "guard", "judge": "judge"}
+PLACEHOLDER = "WRITE WHAT A BAD ANSWER CONTAINS"
+"""The pattern of a draft that a person still has to write."""
 PIN = """\
 judge-mini:
   model: gpt-4.1-mini-2025-04-14  # asked with the key in OPENAI_API_KEY
@@ -111,7 +114,7 @@ def draft_check(catalog: Catalog, examples: Sequence[Case]) -> Draft:
         check: dict[str, Any] = {"assertion": choice.check}
         check |= {"params": dict(choice.params)} if choice.params else {}
         return Draft(check, describe_choice(choice), f"`{choice.check}` gets {choice.describe()}")
-    params = {"pattern": "WRITE WHAT A BAD ANSWER CONTAINS", "forbid": True}
+    params = {"pattern": PLACEHOLDER, "forbid": True}
     if choice and not choice.passing:
         words = (
             "no example passes, and a check that fails every answer would get all right: write "
@@ -157,7 +160,7 @@ def place_judge(catalog: Catalog, mode: FailureMode, examples: Sequence[Case]) -
     quoted = "\n".join(f"- {reason}" for reason in list(reasons)[:WHY_SHOWN])
     reads = ["input", "output"]
     reads += ["context"] if any(case.trace.context for case in examples) else []
-    reads += ["steps"] if any(case.trace.steps for case in examples) else []
+    reads += ["steps"] if any(map(has_own_steps, examples)) else []
     system = (
         f"You check one criterion. {ask_question(mode)}\n"
         "People failed answers for reasons such as these:\n"
@@ -174,6 +177,20 @@ def place_judge(catalog: Catalog, mode: FailureMode, examples: Sequence[Case]) -
     head = "# Drafted of open notes: sharpen the criterion, and check which model it asks.\n"
     path = catalog.root / "judges" / f"{mode.name}.yaml"
     return make_new(path, head + dump_yaml(judge))
+
+
+def has_own_steps(case: Case) -> bool:
+    """Whether the steps of a trace show more than its context: calls of tools, agents, handoffs.
+
+    What only retrieval found is in the context, and the model's call is the answer.
+    """
+    kinds = {read_kind(step) for step in case.trace.steps}
+    return bool(kinds) and not (case.trace.context and kinds <= {"retrieval", "llm"})
+
+
+def read_kind(step: Json) -> str:
+    """Reads the kind of a step; empty where it names none."""
+    return str(step.get("kind") or "") if isinstance(step, dict) else ""
 
 
 def place_guard(catalog: Catalog, app: str, mode: FailureMode, draft: Draft) -> DraftedFile:

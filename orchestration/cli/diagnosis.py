@@ -132,6 +132,7 @@ def check_settings(settings: Settings, *, online: bool) -> list[Finding]:
         *check_gold(lake, catalog),
         *check_cases(catalog),
         *check_templates(catalog),
+        *check_drafts(catalog),
         *check_analyses(lake, catalog),
         *check_references(lake, catalog),
     ]
@@ -230,6 +231,20 @@ def check_templates(catalog: Catalog) -> Iterator[Finding]:
         problem = template and find_mistake(template)
         if problem:
             yield Finding("warn", "template", f"{problem}; {app.app} is shown in the usual form")
+
+
+def check_drafts(catalog: Catalog) -> Iterator[Finding]:
+    """Names drafted checks whose pattern nobody has written: they find nothing."""
+    from evals.error_analysis.scaffold import PLACEHOLDER
+
+    guards = catalog.guardrails.items()
+    rows = [(f"guardrails/{name}.yaml", name, guard.params) for name, guard in guards]
+    for name, suite in catalog.suites.items():
+        checks = [(one.dimension, one.check.params) for one in suite.dimensions if one.check]
+        rows += [(f"suites/{name}.yaml", *check) for check in checks]
+    for file, name, params in rows:
+        if PLACEHOLDER in params.values():
+            yield Finding("warn", file, f"{name} is a draft and finds nothing: write its `pattern`")
 
 
 def check_analyses(lake: Lake, catalog: Catalog) -> Iterator[Finding]:

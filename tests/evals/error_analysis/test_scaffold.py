@@ -15,6 +15,7 @@ from evals.error_analysis.scaffold import (
     Kind,
     ScaffoldError,
     draft_evaluator,
+    has_own_steps,
     render_patch,
 )
 from evals.error_analysis.suite_text import UnusualSuiteError, insert_dimension
@@ -163,3 +164,21 @@ def test_half_is_read_at_random_and_half_by_topic(tmp_path: Path) -> None:
     assert choose_traces(lake, "shop", 10, [NIGHT], {"t-1"}, "seed") == chosen
     assert choose_traces(lake, "nobody", 10, [NIGHT], (), "seed") == []
     assert len(choose_traces(lake, "shop", 500, [NIGHT], (), "seed")) == 61
+
+
+@pytest.mark.parametrize(
+    ("kinds", "context", "read"),
+    [
+        (("retrieval", "llm"), "a passage", False),
+        (("retrieval", "llm"), None, True),
+        (("retrieval", "tool", "llm"), "a passage", True),
+        ((), None, False),
+    ],
+)
+def test_a_drafted_judge_pays_for_steps_only_where_they_show_more(
+    kinds: tuple[str, ...], context: str | None, read: bool, examples: list[Case]
+) -> None:
+    """Passages that are the context already would be sent, and paid, twice."""
+    recorded = {"steps": tuple({"kind": kind} for kind in kinds), "context": context}
+    case = examples[0].model_copy(update={"trace": examples[0].trace.model_copy(update=recorded)})
+    assert has_own_steps(case) is read

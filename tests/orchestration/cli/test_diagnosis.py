@@ -3,10 +3,11 @@
 from datetime import date
 from pathlib import Path
 
-from evals.specs import App, Catalog
+from evals.error_analysis.scaffold import PLACEHOLDER
+from evals.specs import App, Catalog, Guardrail
 from evals.storage.lake import Lake
 from evals.storage.report_files import write_report
-from orchestration.cli.diagnosis import check_templates, check_undeclared_nights
+from orchestration.cli.diagnosis import check_drafts, check_templates, check_undeclared_nights
 from tests.evals.reports import report_bodies as bodies
 
 
@@ -39,3 +40,14 @@ def test_a_template_that_cannot_be_used_is_named_with_its_line(tmp_path: Path) -
     }
     assert set(findings) == {"review/bad.html, line 2", "review/lost.html"}
     assert all(words.endswith("is shown in the usual form") for words in findings.values())
+
+
+def test_a_draft_whose_pattern_nobody_wrote_is_named(tmp_path: Path) -> None:
+    """It fails no answer, and would be taken for a check that everything passes."""
+    guards = {
+        name: Guardrail(guardrail=name, question="q", check="regex", params={"pattern": pattern})
+        for name, pattern in {"new": PLACEHOLDER, "done": "refunded"}.items()
+    }
+    (finding,) = check_drafts(Catalog(root=tmp_path, guardrails=guards))
+    assert (finding.state, finding.about) == ("warn", "guardrails/new.yaml")
+    assert "write its `pattern`" in finding.words
