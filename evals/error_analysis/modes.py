@@ -32,8 +32,7 @@ def group_notes(taxonomy: Taxonomy, notes: Sequence[OpenNote]) -> Taxonomy:
 
     What a person named, merged, split or moved stays as it is.
     """
-    failing = [note for note in notes if note.verdict == "fail" and note.text]
-    loose = [note for note in failing if note.key not in taxonomy.grouped]
+    failing, loose = list_failing(notes), list_loose(taxonomy, notes)
     if not loose:
         return taxonomy
     own = {mode.id: mode for mode in taxonomy.modes}
@@ -46,6 +45,16 @@ def group_notes(taxonomy: Taxonomy, notes: Sequence[OpenNote]) -> Taxonomy:
     new = make_modes(taxonomy, left, room)
     change = f"{len(loose)} notes grouped, {len(new)} new modes"
     return taxonomy._replace(modes=(*own.values(), *new), change=change)
+
+
+def list_failing(notes: Iterable[OpenNote]) -> list[OpenNote]:
+    """Lists the notes on what broke."""
+    return [note for note in notes if note.verdict == "fail" and note.text]
+
+
+def list_loose(taxonomy: Taxonomy, notes: Iterable[OpenNote]) -> list[OpenNote]:
+    """Lists the notes on what broke that are in no mode yet."""
+    return [note for note in list_failing(notes) if note.key not in taxonomy.grouped]
 
 
 def find_modes(

@@ -11,22 +11,17 @@ import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from evals.calls.day_budget import Spent
-from evals.calls.live import run_loop
-from evals.calls.requests import AskedCall, build_answer
 from evals.evaluators.judges import as_text
 from evals.evaluators.untrusted import neutralize, quote_text
-from evals.models import ModelError, Reply, Request, Unavailable, open_client, why_unavailable
+from evals.models import ModelError, Unavailable, why_unavailable
 from evals.realign.composition import Draft, draft_rubric
 from evals.realign.labelled_answers import LabelledAnswer, select_split
 from evals.realign.labelled_judge import LabelledJudge
-from evals.records import Outcome, digest
+from evals.records import Outcome
+from evals.runs.model_texts import TextModel
 from evals.specs import ModelPin
 from evals.specs.realign import Realign
-from evals.storage import ledger
 
-MOST_TOKENS = 2000
-"""That a model may write."""
 SHOWN_CHARACTERS = 2000
 """Of a field of an answer."""
 MINIBATCH = 4
@@ -80,7 +75,9 @@ class Writer:
 
     def __init__(self, work: LabelledJudge, pin: ModelPin) -> None:
         self.work, self.pin = work, pin
-        self.version = digest(["writer", pin.provider, pin.model, pin.sha256, pin.revision])
+        app = next(iter(work.incumbent.uses), "")
+        name = f"{work.judge.judge}.writer"
+        self.texts = TextModel(work.lake, pin, name, app, work.incumbent.night)
 
     def __call__(self, prompt: str | Sequence[Mapping[str, Any]]) -> str:
         """Writes text, as `gepa` asks for it; empty where nothing may be asked."""
@@ -90,43 +87,17 @@ class Writer:
 
     def write(self, prompt: str) -> str | None:
         """Writes text for a prompt; None where no call is left, or it failed."""
-        key = digest(["prompt", prompt], 32)
-        with ledger.open_index(self.work.lake, self.version, {key}) as paid:
-            for answer in paid.read_answers():
-                return answer.text
-        run, name = self.work.run, self.work.judge.judge
+        if (written := self.texts.read(prompt)) is not None:
+            return written
+        run = self.work.run
         if run is None or self.work.calls_left < 1:
             return None
-        app = next(iter(self.work.incumbent.uses), "")
-        price = self.pin.price_on(self.work.incumbent.night)
-        most = (len(prompt) * price.input + MOST_TOKENS * price.output) / 1e6 if price else 0.0
-        if run.budget and not run.budget.reserve(app, [most]):
-            return None
-        spent = Spent(0.0, 0)
         try:
-            reply = run_loop(self.ask(prompt))
-            call = AskedCall(
-                key, self.version, f"{name}.writer", self.work.incumbent.night, app, 1, len(prompt)
-            )
-            answer = build_answer(call, self.pin, reply)
-            run.journal.append(answer)
-            spent = Spent(answer.cost_usd, 1)
-            return (answer.text or "").strip() or None
+            return self.texts.ask(run, prompt) or None
         except (ModelError, Unavailable):
             return None
         finally:
             self.work.calls_left -= 1
-            if run.budget:
-                run.budget.book_spent(app, Spent(most, 1), spent)
-
-    async def ask(self, prompt: str) -> Reply:
-        """Asks the model once."""
-        client = open_client(self.pin)
-        try:
-            message = {"role": "user", "content": prompt}
-            return await client.ask(Request((message,), MOST_TOKENS, 0.0, 1))
-        finally:
-            await client.close()
 
 
 class Trajectory(NamedTuple):

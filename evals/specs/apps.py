@@ -89,6 +89,11 @@ class ErrorAnalysis(Spec):
     traces: int = Field(
         default=50, ge=10, le=500, description="how many traces `andon analysis start` lists"
     )
+    model: Name | None = Field(
+        default=None,
+        description="a pin in `models.yaml` that `andon analysis group` asks to group the notes, "
+        "in one call, and which is then sent their texts; null: they are grouped by their words",
+    )
 
 
 DURATION = r"^\d{1,4}(\.\d+)?[mhd]$"

@@ -96,6 +96,11 @@ class Reader:
         self.check_expectations()
         for name, app in self.apps.items():
             self.check_gate(name, app)
+            model = app.error_analysis.model
+            if model and model not in self.models:
+                path = self.root / "apps" / f"{name}.yaml"
+                problem = f"no model {model!r} in models.yaml"
+                self.report((name,), describe(path, ("error_analysis", "model"), problem))
         catalog = Catalog(root=self.root)
         with self.reporting(None):
             catalog = self.read_settings()

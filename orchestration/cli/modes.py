@@ -30,22 +30,34 @@ DRAFTED = ("assertion", "guard", "judge")
 @settings_options
 @app_option
 @by_option
+@click.option("--by-words", is_flag=True, help="Ask no model, whatever the catalog names.")
 @json_option
-def group_notes(settings: Settings, app: str | None, by: str, as_json: bool) -> None:
+def group_notes(
+    settings: Settings, app: str | None, by: str, by_words: bool, as_json: bool
+) -> None:
     """Groups the notes that have no failure mode yet, by their words: 5 to 10 modes to edit.
 
-    Asks no model. What a person has named, merged, split or moved stays; new notes join the mode
-    of similar ones.
+    Asks no model, unless `error_analysis: {model: PIN}` of the application names one: then that
+    groups the notes in one call, which `andon plan` prices. What a person has named, merged, split
+    or moved stays; new notes join the mode of similar ones.
 
     \b
     Example:
       andon analysis group --app chat --by Ann
     """
-    from evals.error_analysis import modes
+    from evals.error_analysis import model_grouping, modes
     from evals.storage.documents.open_notes import read_notes
+    from orchestration.cli.scoring import open_scoring_run
+
+    lake, catalog = open_existing(settings), settings.load_catalog()
 
     def change(taxonomy: Taxonomy) -> Taxonomy:
-        return modes.group_notes(taxonomy, read_notes(open_existing(settings), taxonomy.app))
+        notes, today = read_notes(lake, taxonomy.app), datetime.now(UTC).date()
+        model = model_grouping.open_text_model(lake, catalog, taxonomy.app, today)
+        if model is None or by_words:
+            return modes.group_notes(taxonomy, notes)
+        with open_scoring_run(settings, lake, catalog, "analysis") as run:
+            return model_grouping.ask_grouping(model, run, taxonomy, notes)
 
     change_modes(settings, app, by, change, as_json=as_json)
 

@@ -32,6 +32,7 @@ from orchestration.settings import Settings
 if TYPE_CHECKING:
     from evals.calls.day_budget import BudgetLeft
     from evals.calls.requests import CallsResult
+    from evals.error_analysis.model_grouping import PlannedGrouping
     from evals.realign.plans import PlannedCandidates
     from evals.runs.plan import PlannedNight
     from evals.specs import Catalog
@@ -86,6 +87,7 @@ def print_plan(
 ) -> None:
     """Prints the calls and the cost of evaluating nights; makes no calls but those of `probe`."""
     from evals.calls import day_budget
+    from evals.error_analysis import model_grouping
     from evals.realign import plans
     from evals.reports import renewal
     from evals.runs import plan
@@ -100,6 +102,7 @@ def print_plan(
         counted, stop = Progress.count_calls, Interrupts.stop
         probed = plan.probe_judges(scope, probe, now, progress=counted, stop=stop)
     candidates = plans.plan_candidates(lake, catalog, scope.references, now) if moved else []
+    groupings = list(model_grouping.plan_groupings(lake, catalog, now.date())) if moved else []
     rows, followers = plan.plan_nights(scope, now), renewal.list_followers(lake, catalog)
     apps = sorted({row.app for row in rows if row.calls})
     left = {app: day_budget.read_budget_left(lake, catalog, now.date(), app) for app in apps}
@@ -109,9 +112,11 @@ def print_plan(
         board.draw_plan(rows, left, probed)
         board.print_below(describe_followers(followers))
         board.print_below(describe_candidates(candidates))
+        board.print_below(describe_groupings(groupings))
         return
     follows = {app: [f"{night}" for night in own] for app, own in followers.items()}
     more = {"follows": follows, "candidates": [one._asdict() for one in candidates]}
+    more |= {"groupings": [one._asdict() for one in groupings]}
     terminal.print_json(describe_plan(rows, left, probed) | more)
 
 
@@ -122,6 +127,17 @@ def describe_candidates(rows: Sequence[PlannedCandidates]) -> Iterator[str]:
         yield (
             f"{row.judge}: {row.candidates} candidates, {row.calls:,} calls{price} on dev labels; "
             f"`realign.max_calls` is {row.most:,}"
+        )
+
+
+def describe_groupings(rows: Sequence[PlannedGrouping]) -> Iterator[str]:
+    """Yields a line about the call that groups the notes of each application."""
+    for row in rows:
+        price = "" if row.usd is None else f", at most ${row.usd:.2f}"
+        calls = "1 call" if row.calls else "no call: it is paid"
+        yield (
+            f"{row.app}: {row.notes} notes of the error analysis to group by {row.model}, "
+            f"{calls}{price}; `andon analysis group` makes it"
         )
 
 
