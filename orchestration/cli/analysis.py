@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from evals.storage.documents.reading_lists import ReadingList
     from evals.storage.lake import Lake
 
-SHOWN = 400
+SHOWN = 2_000
 """Characters of a place that the terminal shows; the review page has them whole."""
 
 app_option = click.option("--app", help="The application [the only one].")

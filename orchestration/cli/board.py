@@ -23,6 +23,7 @@ from evals.reports.report import Report
 from evals.reports.result_rows import Result
 from evals.reports.sections import agreement, causes, errors, requests, results
 from evals.runs.plan import PlannedNight
+from evals.storage.documents.due_analyses import read_due_analyses
 from evals.storage.documents.inbox_files import read_inbox_files
 from evals.storage.documents.missing_nights import MissingNight, read_missing_nights
 from evals.storage.lake import Lake
@@ -108,7 +109,18 @@ def draw_board(lake: Lake, outcome: Outcome) -> None:
         console.print(f" {night.date} {night.app} is provisional until {night.until}")
     for night in outcome.final:
         console.print(f" {night.date} {night.app} is final")
+    print_below(describe_due_analyses(lake))
     console.print(f" board: {page}", soft_wrap=True)
+
+
+def describe_due_analyses(lake: Lake) -> Iterator[str]:
+    """Describes in a line which error analyses are due, and what to do."""
+    due = read_due_analyses(lake)
+    if len(due) == 1:
+        yield due[0].describe()
+    elif due:
+        apps = ", ".join(one.app for one in due)
+        yield f"error analysis is due for {apps}: `andon analysis` shows what is next for each"
 
 
 def print_below(lines: Iterable[str]) -> None:

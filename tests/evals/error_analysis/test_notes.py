@@ -28,6 +28,7 @@ from evals.specs.cases import (
     locate_cases,
     record_trace,
 )
+from evals.storage.documents.due_analyses import DueAnalysis, write_due_analyses
 from evals.storage.documents.failure_modes import (
     FailureMode,
     Taxonomy,
@@ -46,6 +47,7 @@ from evals.storage.documents.reading_lists import (
     add_reading_list,
     read_reading_list,
 )
+from orchestration.cli.board import describe_due_analyses
 from tests.evals.error_analysis.homes import NIGHT, NOW, make_catalog, make_home, make_trace
 
 STEPS = ({"kind": "tool", "name": "search", "output": "none"}, {"kind": "llm"}, "odd")
@@ -177,3 +179,16 @@ def test_a_retrieval_is_shown_with_what_it_found() -> None:
     assert [place.text for place in places][1:3] == [
         "Returns within 30 days.\nShips free.", '{"shop": "Köln"}',
     ]  # fmt: skip
+
+
+def test_a_run_names_due_analyses_in_one_line(tmp_path: Path) -> None:
+    """One with its next command; several with the command that shows each."""
+    lake = make_home(tmp_path, [AGENT])
+    assert list(describe_due_analyses(lake)) == []
+    write_due_analyses(lake, [DueAnalysis("shop", "never done", is_begun=True)])
+    assert list(describe_due_analyses(lake)) == [
+        "shop: never done; `andon analysis next --app shop`"
+    ]
+    write_due_analyses(lake, [DueAnalysis("desk", "never done"), DueAnalysis("shop", "never done")])
+    (line,) = describe_due_analyses(lake)
+    assert line.startswith("error analysis is due for desk, shop: `andon analysis`")
