@@ -1,4 +1,4 @@
-"""A catalog written from its documents, by file name; what stands in them is each test's."""
+"""A catalog written from its documents, by file name; their contents are each test's."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def group_by_evaluator(wanted: Iterable[Wanted]) -> list[list[Wanted]]:
 def judge_wanted(
     run: ScoringRun, evaluator: Evaluator, wanted: Sequence[Wanted], *, is_candidate: bool
 ) -> Iterator[JudgedCase]:
-    """Yields what an evaluator says of each answer, compared with what is wanted."""
+    """Yields what an evaluator decides on each answer, compared with what is wanted."""
     tried = try_all(run, evaluator, [one.trace for one in wanted])
     for own, one in zip(wanted, tried, strict=True):
         if not one.findings:

@@ -1,4 +1,4 @@
-"""What a message says: verdict, what changed, why, owner, answers to read, the next command.
+"""What a message contains: verdict, what changed, why, owner, answers to read, the next command.
 
 Text that came with traces is made plain; answers are quoted only where their application asks.
 """

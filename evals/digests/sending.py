@@ -1,6 +1,6 @@
 """Sends the messages that are due, each once to each target, and records what became of them.
 
-What is due is in `planning`, what a message says in `messages`, how it is sent in `targets`.
+What is due is in `planning`, what a message contains in `messages`, how it is sent in `targets`.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Sender:
         return self.targets[name]
 
     def deliver(self, pending: Pending, send: Send, text: Text) -> None:
-        """Makes one delivery; its record says `sending` while its outcome is unknown.
+        """Makes one delivery; its record has `sending` while its outcome is unknown.
 
         A process that dies in between has perhaps sent it: it is not sent again.
         """

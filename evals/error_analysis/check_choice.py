@@ -81,13 +81,9 @@ def choose_check(catalog: Catalog, examples: Sequence[Case]) -> Choice | None:
 
 
 def list_own_checks(catalog: Catalog, app: str) -> list[Drafted]:
-    """Lists the checks by code that an application's suite has."""
+    """Lists the checks that an application's suite has."""
     checks = [dimension.check for dimension in catalog.dimensions_of(catalog.app(app))]
-    return [
-        Drafted(check.name, dict(check.params))
-        for check in checks
-        if check and check.kind == "assertion"
-    ]
+    return [Drafted(check.name, dict(check.params)) for check in checks if check]
 
 
 def list_plain_checks() -> Iterator[Drafted]:

@@ -287,7 +287,7 @@ def forget_types() -> None:
 
 @dataclass(frozen=True)
 class Missing(EvaluatorByCode):
-    """Stands for an evaluator whose package is not installed here: each score is an error."""
+    """Replaces an evaluator whose package is not installed here: each score is an error."""
 
     name: str
     kind: str = ""

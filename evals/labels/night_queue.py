@@ -47,7 +47,7 @@ def build_night_queue(
 
     Args:
         lake: has the night.
-        catalog: says what people judge.
+        catalog: has what people judge.
         night: the night.
         incidents: the dimensions with an open incident, by application.
     """

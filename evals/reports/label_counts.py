@@ -5,8 +5,7 @@ The verdicts themselves are `mapped_labels` and the people's row.
 
 from __future__ import annotations
 
-import dataclasses
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
@@ -19,7 +18,6 @@ from evals.records import Label, Trace
 from evals.reports.row_counts import LabelCounts
 from evals.specs import Catalog
 from evals.storage.lake import Lake
-from evals.storage.queries import query_tables
 
 
 class AppLabels(NamedTuple):
@@ -31,38 +29,55 @@ class AppLabels(NamedTuple):
 
 def count_by_app(lake: Lake, catalog: Catalog) -> list[AppLabels]:
     """Counts the labels of each application over all nights; those without labels are left out."""
-    totals: dict[str, LabelCounts] = {}
-    apps = {row["app"] for row in query_tables(lake, APPS, {"traces": None})}
-    for night in lake.list_nights("traces"):
-        for app in sorted(apps):
-            before, more = totals.get(app, LabelCounts()), count_labels(lake, catalog, app, night)
-            totals[app] = add_counts(before, more)
-    return [AppLabels(app, counts) for app, counts in totals.items() if counts.labels]
-
-
-APPS = "select distinct app from traces"
-
-
-def add_counts(before: LabelCounts, night: LabelCounts) -> LabelCounts:
-    """Adds a night's counts to those before; labels that wait belong to no night."""
-    sums = {name: n + getattr(night, name) for name, n in dataclasses.asdict(before).items()}
-    return LabelCounts(**{**sums, "waiting": night.waiting})
+    found = count_nights(lake, catalog, lake.list_nights("traces"))
+    return [AppLabels(app, counts) for app, counts in found.items()]
 
 
 def count_labels(lake: Lake, catalog: Catalog, app: str, night: date) -> LabelCounts:
     """Counts the labels of one application's night."""
     if app in catalog.broken:
         return LabelCounts()
+    if counts := count_nights(lake, catalog, [night], app).get(app):
+        return counts
+    waiting = read_stored_labels(lake).waiting
+    return LabelCounts(waiting=count_waiting(LabelChecks(catalog), app, waiting))
+
+
+def count_nights(
+    lake: Lake, catalog: Catalog, nights: Iterable[date], only: str | None = None
+) -> dict[str, LabelCounts]:
+    """Counts the labels on traces of some nights, each night read once; by application.
+
+    Args:
+        lake: has labels and traces.
+        catalog: has what the labels mean; applications that it cannot read are left out.
+        nights: the nights.
+        only: one application; None: all that have labels.
+    """
     stored, checks = read_stored_labels(lake), LabelChecks(catalog)
-    uses, traces = Counter[str](), 0
-    for trace in lake.stream_night("traces", night, ("trace_id", set(stored.by_trace))):
-        if trace.app == app:
-            own = Counter(sort_labels(checks, trace, stored.by_trace[trace.trace_id]))
-            traces += bool(own["counted"])
-            uses += own
+    uses: dict[str, Counter[str]] = defaultdict(Counter)
+    traces: Counter[str] = Counter()
+    for night in nights:
+        for trace in lake.stream_night("traces", night, ("trace_id", set(stored.by_trace))):
+            if only in (None, trace.app) and trace.app not in catalog.broken:
+                own = Counter(sort_labels(checks, trace, stored.by_trace[trace.trace_id]))
+                traces[trace.app] += bool(own["counted"])
+                uses[trace.app] += own
+    return {
+        app: LabelCounts(
+            labels=own.total(),
+            **own,
+            traces=traces[app],
+            waiting=count_waiting(checks, app, stored.waiting),
+        )
+        for app, own in sorted(uses.items())
+    }
+
+
+def count_waiting(checks: LabelChecks, app: str, waiting: Iterable[Label]) -> int:
+    """Counts the labels that wait for a trace and may be an application's, by their dimension."""
     vocabulary = checks.find_vocabulary(app) or {}
-    waiting = sum(label.dimension in vocabulary for label in stored.waiting)
-    return LabelCounts(labels=uses.total(), **uses, traces=traces, waiting=waiting)
+    return sum(label.dimension in vocabulary for label in waiting)
 
 
 def sort_labels(checks: LabelChecks, trace: Trace, labels: Sequence[Label]) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""The slices that a night's search proposes, each with all that a report says of it.
+"""The slices that a night's search proposes, each with all that a report shows of it.
 
 Reads the lake. Which are confirmed is decided in `reports`, over all evaluators of the night.
 """

@@ -24,7 +24,7 @@ READ_AS = {
 
 
 class KeyProblem(yaml.MarkedYAMLError):
-    """A key of a mapping that cannot be used; the message says what to do."""
+    """A key of a mapping that cannot be used; the message has what to do."""
 
 
 class StrictLoader(yaml.SafeLoader):

@@ -153,7 +153,7 @@ def deflate_size(
 
     The correlation within sessions is the rate's own, shrunk towards a prior: with few sessions,
     or few rows of the rarer verdict, the rows alone do not show it. The design effect is never
-    below what they show; t(G-1) stands for the normal quantile.
+    below what they show; t(G-1) replaces the normal quantile.
 
     Args:
         size: rows, or Kish's size of weighted ones.

@@ -22,7 +22,7 @@ PRIOR_OF_POSITION = 0.004
 """The same for the effect of position, which is large where it decides nearly every pair: a prior
 that makes it smaller brings the share nearer to one half."""
 LEAST_CONSISTENT = 10
-"""Pairs judged alike in both orders, below which nothing is said of the share without effects."""
+"""Pairs judged alike in both orders, below which the share without effects is not estimated."""
 STEPS, MOST = 50, 2.0
 """Of Newton's method: how many, and the largest."""
 

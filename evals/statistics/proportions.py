@@ -1,4 +1,4 @@
-"""A rate with its sample: counted row by row, or each row for as many traces as it stands for.
+"""A rate with its sample: counted row by row, or each row for as many traces as it represents.
 
 What is done with it is `comparisons`' and `corrections`'.
 """

@@ -1,6 +1,6 @@
 """People's labels by what a judge decided: the rate they show, and the judge's TPR and TNR.
 
-Each label counts for the answers that its chance of being asked stands for. Which labels those are,
+Each label counts for the answers that its chance of being asked represents. Which labels those are,
 and whether they suffice to decide, is the report's.
 """
 

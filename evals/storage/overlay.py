@@ -34,7 +34,7 @@ def open_overlay(lake: Lake) -> Generator[Lake]:
         overlay = Lake(Path(folder))
         if lake.store.find_entry("schema.json"):
             if not lake.is_open():
-                lake.open()  # raises, and says what to do
+                lake.open()  # raises with what to do
             for name in lake.store.walk():
                 if name.split("/")[0] not in LEFT_OUT:
                     add_file(lake, overlay, name)

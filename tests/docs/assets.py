@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def place(order: list[str], group: str | None) -> int:
-    """Where a group stands in the line; last where it is no stage."""
+    """The place of a group in the line; last where it is no stage."""
     return order.index(group) if group and group in order else len(order)
 
 

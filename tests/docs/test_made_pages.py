@@ -1,4 +1,4 @@
-"""Pages made from the code say what the code says; the catalog's schemas accept what loads."""
+"""Pages made from the code are up to date; the catalog's schemas accept what loads."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def files() -> list[tuple[str, Path]]:
 
 
 @pytest.mark.parametrize("name", sorted(generate.quick()))
-def test_a_made_page_is_what_the_code_says(name: str) -> None:
+def test_a_made_page_is_up_to_date(name: str) -> None:
     """A page made from commands, specs or checks changes with them, or this fails."""
     assert (generate.DOCS / name).read_text("utf-8") == generate.quick()[name], STALE
 

@@ -136,7 +136,7 @@ def test_the_readmes_own_traces_become_a_report(tmp_path: Path) -> None:
     assert gated.stdout.startswith("2026-10-08 support: inconclusive.")
 
 
-def test_the_board_in_the_readme_says_that_it_is_a_demo() -> None:
+def test_the_board_in_the_readme_is_marked_as_a_demo() -> None:
     """The picture is a well-formed drawing, labelled as demo data, and has a text equivalent."""
     drawing = ElementTree.parse(DOCS / "board.svg").getroot()  # noqa: S314  our own file
     words = " ".join(drawing.itertext())

@@ -44,7 +44,7 @@ class CauseWorld:
 
 
 class Reported(NamedTuple):
-    """Shares of worlds, by what some report of the nights after the change says."""
+    """Shares of worlds, by the causes in some report of the nights after the change."""
 
     slipped: float
     blamed: float

@@ -120,7 +120,7 @@ def run_outcome(team: Team) -> Outcome:
 
 
 def shorten(result: CommandResult, out: bool = True) -> str:
-    """Returns what a command said that is not the board."""
+    """Returns what a command printed that is not the board."""
     lines = (result.out * out + result.errors).splitlines()
     kept = [line for line in lines if "damaged" in line or "Error" in line or "Trace" in line]
     return " | ".join([*kept[:4], *result.errors.splitlines()[-3:]])[:1200]

@@ -30,7 +30,7 @@ def of_nights(reports: dict[str, bytes], nights: Sequence[date], app: str) -> di
 
 
 def changed(plan: dict[str, Any], evaluator: str) -> set[tuple[str, ...]]:
-    """Which parts of an evaluator a plan says have changed."""
+    """Which parts of an evaluator a plan lists as changed."""
     return {tuple(row["changed"]) for row in plan["plan"] if row["evaluator"] == evaluator}
 
 

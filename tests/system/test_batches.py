@@ -26,7 +26,7 @@ def by_batch(team: Team, url: str) -> None:
 
 @pytest.mark.slow
 def test_a_night_by_batch_is_open_until_its_answers_are_back(tmp_path: Path) -> None:
-    """The first report says what is awaited; a quiet look changes nothing; then a new version."""
+    """The first report counts what is awaited; a quiet look changes nothing; then a new version."""
     with serve_batches() as server:
         team = create_team(tmp_path, Judge("http://127.0.0.1:1"))
         by_batch(team, server.url)

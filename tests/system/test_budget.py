@@ -17,7 +17,7 @@ CALLS, QUESTIONS = 50, 20
 
 @pytest.mark.slow
 def test_runs_side_by_side_spend_one_budget_and_name_the_rest(tmp_path: Path, judge: Judge) -> None:
-    """Each stops in hash order, and the night says how many traces it left unasked."""
+    """Each stops in hash order, and the night counts the traces it left unasked."""
     team = create_team(tmp_path, judge)
     team.edit("catalog.yaml", budget={"calls_per_day": CALLS})
     nights = NIGHTS[:3]

@@ -62,7 +62,7 @@ def test_an_unknown_application_is_a_usage_error(team: Team, words: tuple[str, .
     assert "did you mean hello?" in result.errors
 
 
-def test_a_gate_says_why_a_night_has_no_report(team: Team) -> None:
+def test_a_gate_explains_why_a_night_has_no_report(team: Team) -> None:
     """A night without traces ends with 4, and the nearest report is named."""
     result = team.run("gate", "--app", "hello", "--date", "2026-01-01", code=4)
     assert "its `cadence` expects no traces of that night" in result.errors
@@ -148,7 +148,7 @@ def test_a_report_shows_its_slices_on_demand(team: Team) -> None:
 
 
 def test_the_regressed_night_names_its_cause(team: Team) -> None:
-    """The sentence that goes with exit code 1 says what fell and which prompt did it."""
+    """The sentence that goes with exit code 1 names what fell and which prompt did it."""
     sentence = team.report(WORSE, "hello")["sentence"]
     assert sentence.startswith("Slipped: greets 100% → 50%")
     assert "prompt v2" in sentence

@@ -92,7 +92,7 @@ def test_such_a_file_is_explained_under_its_readable_name(team: Team) -> None:
 
 
 def test_forgetting_names_such_a_file(team: Team) -> None:
-    """The export that a forgotten trace still stands in is found by its readable name."""
+    """The export that still has a forgotten trace is found by its readable name."""
     lake, catalog = Lake(team.home).open(), load_catalog(team.catalog)
     import_inbox(lake, catalog, team.inbox)
     (path,) = team.inbox.glob("*/*\udce9.jsonl")
@@ -144,5 +144,5 @@ def test_odd_names_and_markup_in_a_trace_break_no_night(
 
 
 def files_of(team: Team, night: str) -> list[dict[str, Any]]:
-    """The files a report says its rows came from."""
+    """The files that a report names as the source of its rows."""
     return team.report(night, "hello")["accounting"]["files"]

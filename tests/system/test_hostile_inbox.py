@@ -117,7 +117,7 @@ def codes(night: Night, file: str) -> dict[int, str]:
 
 
 def test_each_bad_row_is_in_quarantine_with_its_file_line_and_reason(night: Night) -> None:
-    """Every row that cannot be a trace is listed once, where it stands and why."""
+    """Every row that cannot be a trace is listed once, where it is and why."""
     assert codes(night, "rubbish.bin") == {0: "unreadable-file"}
     assert codes(night, "rubbish.jsonl") == {1: "not-utf8", 3: "not-an-object", 4: "bad-number"}
     assert codes(night, "truncated.jsonl.gz") == {2: "truncated-gzip"}
@@ -173,7 +173,7 @@ def test_nothing_is_written_outside_home(night: Night) -> None:
 
 
 def test_an_unknown_application_gets_the_defaults_with_a_note(night: Night) -> None:
-    """Without a suite there are `answered` and the guardrails; the page says what is missing."""
+    """Without a suite there are `answered` and the guardrails; the page names what is missing."""
     body = night.team.report(NIGHT, "unheard-of")
     assert body["suite"] is None
     assert {row["kind"] for row in body["results"]} == {"assertion", "guardrail"}
@@ -202,7 +202,7 @@ def test_assume_date_accepts_rows_without_a_timestamp(night: Night, tmp_path: Pa
 
 
 def test_a_file_imported_twice_counts_once(night: Night, tmp_path: Path) -> None:
-    """A second import says the file was imported before and changes no byte of home."""
+    """A second import names the file as imported before and changes no byte of home."""
     other = Team(tmp_path, night.team.catalog)
     file = night.team.inbox / "good.jsonl"
     first: CommandResult = other.run("import", file)

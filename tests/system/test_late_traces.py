@@ -1,4 +1,4 @@
-"""What came after a night was reported: it opens that night alone, and the next report says so."""
+"""What came after a night was reported: it opens that night alone, and the next report has it."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_only_that_night_gets_a_new_version(nights: dict[str, Any]) -> None:
     assert len(team.list_versions(FIRST, "shop")) == 2
 
 
-def test_the_report_says_how_many_traces_came_late_or_were_corrected(
+def test_the_report_counts_traces_that_came_late_or_were_corrected(
     nights: dict[str, Any],
 ) -> None:
     """A new trace is late; one that a late file changes or completes is corrected."""

@@ -1,4 +1,4 @@
-"""Each night stands alone: ranges, refusals, outages, late traces, and nothing to do."""
+"""Each night is on its own: ranges, refusals, outages, late traces, and nothing to do."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def test_a_new_kind_is_one_module_in_a_package_of_the_team(team: Team) -> None:
 
 
 def test_a_broken_package_is_named_and_stops_only_its_users(team: Team, tmp_path: Path) -> None:
-    """Doctor says which package cannot be loaded and why; other evaluators go on."""
+    """Doctor names the package that cannot be loaded and why; other evaluators go on."""
     install(tmp_path / "packages", "acme_broken", "import no_such_module\n")
     doctor = team.run("doctor", code=2, cold=True)
     output = " ".join((doctor.out + doctor.errors).split())

@@ -225,7 +225,7 @@ def texts_in(content: Json) -> Iterator[str]:
 
 
 def find_leaks(trace: Trace, params: SystemPromptLeak) -> list[Run]:
-    """Returns the runs of an output that stand in the instructions and not in the input."""
+    """Returns the runs of an output that are in the instructions and not in the input."""
     secret = [params.prompt, *read_instructions(trace)]
     index = WordIndex(filter(None, secret), params.words)
     runs = list(index.find_runs(trace.output))

@@ -88,7 +88,7 @@ def read_source(trace: Trace) -> str:
 
 
 def find_given_away(trace: Trace, params: MarkedSpans) -> Iterator[Run]:
-    """Yields the runs of an output that stand in a marked span and nowhere else in the source."""
+    """Yields the runs of an output that are in a marked span and nowhere else in the source."""
     spans, rest = split_source(read_source(trace), params.marks)
     words = split_words(trace.output)
     widths = {min(params.words, len(split_words(span))) for span in spans} - {0}

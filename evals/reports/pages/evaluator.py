@@ -25,6 +25,7 @@ from evals.reports.report import Report
 from evals.reports.result_rows import Result
 from evals.reports.sections import agreement, attacks, classifiers, pairs, provenance, results
 from evals.reports.sections.agreement import Agreed
+from evals.specs import NAME
 from evals.specs.model_families import find_family
 from evals.storage.answer_pages import LISTS, TRACES, name_trace_page
 
@@ -43,8 +44,6 @@ class Used(NamedTuple):
 
 def locate_evaluator(app: str, evaluator: str) -> str | None:
     """Returns the path of an evaluator's page below the board; None if `app` is not plain."""
-    from evals.specs import NAME
-
     if not re.fullmatch(NAME, app, re.ASCII):
         return None
     is_plain = re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", evaluator, re.ASCII)

@@ -50,7 +50,7 @@ class MessageParts:
     """The parts of one message, by their sort."""
 
     texts: list[str] = field(default_factory=list[str])
-    """What is said, and placeholders, in order."""
+    """Texts and placeholders, in order."""
     joints: set[int] = field(default_factory=set[int])
     """The indexes of texts that directly go on from the text before."""
     calls: list[ToolCall] = field(default_factory=list[ToolCall])
@@ -58,7 +58,7 @@ class MessageParts:
     reasoning: list[str] = field(default_factory=list[str])
 
     def join_words(self) -> str:
-        """Joins the texts as they were said; a line break is between one and anything else."""
+        """Joins the texts as they came; a line break is between one and anything else."""
         joined: list[str] = []
         for n, text in enumerate(self.texts):
             joined += [text] if n in self.joints or n == 0 else ["\n", text]
@@ -113,7 +113,7 @@ def read_parts(content: Json) -> MessageParts:
 
 
 def is_text(part: Json) -> bool:
-    """Whether a part is text that is said, and nothing else such as a tool's call or an image."""
+    """Whether a part is a text of a speaker, and nothing else such as a tool's call or an image."""
     if type(part) is not dict:
         return part is None or type(part) is str
     return find_reader(part) is add_text and part.get("thought") is not True
@@ -269,7 +269,7 @@ def add_placeholder(parts: MessageParts, part: Object) -> None:
 
 
 PLACEHOLDER = "andon_placeholder"
-"""The type of a part with a placeholder, which is no text that anybody said."""
+"""The type of a part with a placeholder, which no speaker wrote."""
 
 
 def find_text(value: Object, keys: tuple[str, ...]) -> str | None:

@@ -91,7 +91,7 @@ def test_what_a_person_named_stays_when_new_notes_are_grouped() -> None:
 
 
 def test_modes_are_merged_split_moved_and_decided_on() -> None:
-    """No note is lost or doubled by any change; each change says what it was."""
+    """No note is lost or doubled by any change; each change describes itself."""
     grouped = modes.group_notes(Taxonomy("shop", 0, ()), make_notes())
     every = grouped.grouped
     one, two = grouped.modes[0], grouped.modes[1]

@@ -84,7 +84,7 @@ def test_a_note_names_the_place_and_the_state_before_it(tmp_path: Path) -> None:
         ({"text": "x" * 4001}, "at most 4,000"),
     ],
 )
-def test_a_note_that_says_too_little_is_refused(
+def test_a_note_with_too_little_is_refused(
     change: dict[str, str], problem: str, tmp_path: Path
 ) -> None:
     """The message names what is missing, and nothing is stored."""

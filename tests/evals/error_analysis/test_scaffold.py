@@ -101,7 +101,7 @@ def test_a_check_that_the_suite_has_is_not_drafted_again(
 
 
 def test_failures_alone_draft_no_check(examples: list[Case], catalog: Catalog) -> None:
-    """A check that fails every answer gets them right, and says nothing."""
+    """A check that fails every answer gets them right, and shows nothing."""
     failing = [case for case in examples if case.verdict == "fail"]
     drafted = draft_evaluator(catalog, "shop", MODE, "assertion", failing)
     assert "no example passes" in drafted.words

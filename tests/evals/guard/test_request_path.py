@@ -58,7 +58,7 @@ def guard(catalog: Path) -> Guard:
     return Guard.from_catalog(catalog, "shop")
 
 
-def test_a_decision_says_what_may_leave_and_why(guard: Guard) -> None:
+def test_a_decision_has_what_may_leave_and_why(guard: Guard) -> None:
     """Allowed as it is, redacted, or blocked with its reason; input and output alike."""
     allowed = guard.check("Hello.", input="Hi")
     assert (allowed.allowed, allowed.text, allowed.action, allowed.reason) == (

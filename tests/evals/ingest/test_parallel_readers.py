@@ -102,7 +102,7 @@ def test_of_every_kind_of_file(path: Path, tmp_path: Path, monkeypatch: pytest.M
 def test_a_reader_that_is_killed_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file is not taken in, the message says what to do, and the next run takes it whole."""
+    """The file is not taken in, the message has what to do, and the next run takes it whole."""
     path = made(tmp_path, langfuse, "{")
     lake, catalog = Lake(tmp_path / "home").open(), Catalog(root=tmp_path)
     monkeypatch.setattr(parallel_readers, "LARGE", 1)

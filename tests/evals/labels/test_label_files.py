@@ -203,7 +203,7 @@ def test_rows_refused_for_one_reason_are_one_line(lake: Lake, tmp_path: Path) ->
     assert done.describe_refused(most=3)[-1].startswith(f"{done.path}: 5 more rows refused")
 
 
-def test_a_sheet_says_which_answer_is_judged(lake: Lake, tmp_path: Path) -> None:
+def test_a_sheet_names_the_answer_that_is_judged(lake: Lake, tmp_path: Path) -> None:
     """A filled-in sheet is about the answer it showed, even if the trace was corrected since."""
     (queued,) = review_queue.build_queue("chat", ["t1"], [], {}, RIGHT, ReviewQueue(double=0))
     (row,) = review_queue.build_sheet([queued], {"t1": TRACE})

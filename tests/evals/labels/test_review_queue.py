@@ -78,7 +78,7 @@ def test_a_small_night_is_read_whole() -> None:
 
 
 def test_a_rare_reason_takes_its_share_from_the_common_ones() -> None:
-    """Of the rest each reason has a share whatever its number, and says why it is asked."""
+    """Of the rest each reason has a share whatever its number, and each question has its reason."""
     rare = [Signal("t7", "complaint"), Signal("t8", "guard", "pii")]
     queue = build([*rare, *make_failures(IDS[100:600])], size=40, double=0)
     reasons = {one.trace_id: (one.reason, one.stratum, one.reasons) for one in queue}

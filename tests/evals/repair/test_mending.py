@@ -129,7 +129,7 @@ def test_a_damaged_cache_changes_nothing(
 def test_a_damaged_derived_file_is_made_again(
     home: Home, pattern: str, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is said, nothing is lost, and it is there again or its night is due."""
+    """It is named, nothing is lost, and it is there again or its night is due."""
     before = describe_home(home.lake)
     path = find_file(home.lake, pattern)
     damage_file(path, kind)

@@ -152,7 +152,7 @@ def test_a_trace_links_its_source_by_http_alone(value: object, host: str | None)
     assert (link.host if link else None) == host
 
 
-def test_a_page_says_all_that_is_recorded_of_its_trace() -> None:
+def test_a_page_shows_all_that_is_recorded_of_its_trace() -> None:
     """Conversation, steps, passages, verdicts, labels, commit, file and line are on it."""
     trace = build_trace(
         git_commit="abc123", prompt_name="shop", prompt_version="v3", model="small-1",
@@ -174,7 +174,7 @@ def test_a_page_says_all_that_is_recorded_of_its_trace() -> None:
 
 @pytest.mark.parametrize("text", ["x" * 3_000_000, '"' * 2_000_000, "\u202e" * 500_000])
 def test_a_page_of_a_huge_trace_has_less_than_a_megabyte(text: str) -> None:
-    """Texts are cut, and the page says how much is left out and where it is."""
+    """Texts are cut, and the page counts what is left out and where it is."""
     steps = tuple({"kind": "tool", "output": text[:100_000]} for _ in range(80))
     page = render_one(build_trace(input=text, output=text, context=text, steps=steps))
     assert len(page.encode()) < 1_000_000

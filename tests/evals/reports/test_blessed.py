@@ -102,7 +102,7 @@ def make_slice(passed: int, failed: int, **changes: Any) -> dict[str, Any]:
         ({"short": {"target": 0.9}}, (20, 20), "not measured", "pass"),
     ],
 )
-def test_a_slice_decides_where_the_suite_says_so(
+def test_a_slice_decides_where_the_suite_lets_it(
     own: dict[str, Any], rate: tuple[int, int], verdict: str, outcome: str
 ) -> None:
     """By its target, or against its own nights before; another slice decides nothing."""

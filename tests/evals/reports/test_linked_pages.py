@@ -83,7 +83,7 @@ def test_an_incident_whose_rates_are_no_longer_measured_is_not_open() -> None:
     assert "andon incident accept" not in Page(page).words
 
 
-def test_an_incident_that_ended_says_how() -> None:
+def test_an_incident_that_ended_explains_how() -> None:
     """Who accepted it, and why, is on its page as text, and nothing is asked of anybody."""
     done = {
         "action": "accept",
@@ -144,7 +144,7 @@ def test_an_evaluator_begins_with_how_far_people_agree_with_it() -> None:
     assert note not in Page(render_evaluator("polite", reports)).words
 
 
-def test_a_judge_of_its_own_family_s_answers_is_said_to_be_one() -> None:
+def test_a_judge_of_its_own_family_s_answers_is_marked() -> None:
     """The page of a judge counts the answers that a model of its own family wrote."""
     stamp = {"name": "polite", "version": "0" * 16, "kind": "judge", "model": "gpt-4o-2024-08-06"}
     traces = {"model": [{"value": "gpt-5-mini", "n": 1234}, {"value": "claude-opus-4", "n": 9}]}

@@ -35,7 +35,7 @@ def catalog(**cadences: object) -> Catalog:
 
 
 def test_nights_after_the_last_traces_are_missing(tmp_path: Path) -> None:
-    """Each says since when, so a page can show one outage as one."""
+    """Each has since when, so a page can show one outage as one."""
     lake = home(tmp_path, {"chat": [FRIDAY, SATURDAY]})
     assert find_missing_nights(lake, catalog(chat="nightly"), TUESDAY_MORNING) == [
         MissingNight("chat", SUNDAY, "no traces", SUNDAY),

@@ -252,8 +252,8 @@ def test_a_quiet_night_is_not_a_first_night() -> None:
     assert "Nothing earlier to compare with" in render_body(first)
 
 
-def test_a_close_call_says_how_many_answers_would_decide() -> None:
-    """The reason stands beside the verdict: 25 answers; 41 would decide."""
+def test_a_close_call_counts_the_answers_that_would_decide() -> None:
+    """The reason is beside the verdict: 25 answers; 41 would decide."""
     row = bodies.result("price", 20, 5, verdict="too close to call")
     shown = row | {"reason": "25 answers; 41 would decide"}
     assert "too close to call : 25 answers; 41 would decide" in Page(

@@ -1,4 +1,4 @@
-"""Promises of the report's slices: which are confirmed, and what the page says of them."""
+"""Promises of the report's slices: which are confirmed, and what the page shows of them."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_unmet_requests_have_rate_interval_kinds_and_examples() -> None:
     assert "Where is &lt;b&gt;my&lt;/b&gt; money?" in page
 
 
-def test_a_night_without_topics_says_why() -> None:
+def test_a_night_without_topics_explains_why() -> None:
     """And counts what was not met all the same."""
     rows = [
         make_row("all", 9, refused=1, topic_models=0, topic_gap="few"),

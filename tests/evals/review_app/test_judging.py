@@ -297,7 +297,7 @@ def test_people_are_compared_under_one_wording(settings: Settings) -> None:
     assert "agree on" not in page
 
 
-def test_one_decision_stands_between_people(settings: Settings) -> None:
+def test_one_decision_counts_between_people(settings: Settings) -> None:
     """Of two at once the second reads the first; sent again it replaces it, as undo takes back."""
     ann, ben, eve, max_ = visit(settings, "ann", "ben", "eve", "max")
     path = find_path(0).replace("questions", "adjudication")

@@ -79,7 +79,7 @@ def test_a_note_without_words_is_asked_for_again_and_undo_opens_it(settings: Set
 
 
 def test_modes_are_edited_by_forms_and_become_tags(settings: Settings) -> None:
-    """Grouping, renaming, splitting and deciding are versions; a refusal says why."""
+    """Grouping, renaming, splitting and deciding are versions; a refusal has its reason."""
     (ann,) = visit(settings, "ann")
     page = begin(ann)
     for words in ("wrong colour", "colour is wrong", EVIL):

@@ -239,7 +239,7 @@ def test_free_answers_do_not_stand_for_unpaid_ones(bench: Bench) -> None:
     assert {row.inclusion for row in rows if row.status == "skipped"} == {0.5}
 
 
-def test_a_night_that_asks_nothing_of_its_own_says_so(bench: Bench) -> None:
+def test_a_night_that_asks_nothing_of_its_own_is_reported_so(bench: Bench) -> None:
     """Where only free answers are there, the others had no chance: their inclusion is 0."""
     bench.lake.write("traces", LATER, build_traces("good 0", start=20))
     bench.score("kind", of=LATER)

@@ -1,4 +1,4 @@
-"""What only an agent's span, a total or an unknown part says: instructions, tokens, reasoning."""
+"""What only an agent's span, a total or an unknown part has: instructions, tokens, reasoning."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def test_a_bad_row_harms_no_group(tmp_path: Path) -> None:
     assert (trace.trace_id, len(trace.steps)) == ("a", 3)
 
 
-def test_the_root_says_how_the_request_ended(tmp_path: Path) -> None:
+def test_the_root_has_how_the_request_ended(tmp_path: Path) -> None:
     """By its status or its error; what failed below it and was handled does not count."""
     (handled,) = read(write(tmp_path / "day.jsonl", rows_of("a")))
     rows = rows_of("a")

@@ -1,4 +1,4 @@
-"""Promises of what is joined: blocks as said, streams by choice and call, orphans in time."""
+"""Promises of what is joined: blocks as they came, streams by choice and call, orphans in time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ MESSAGES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_the_texts_of_one_message_are_joined_as_said(name: str) -> None:
+def test_the_texts_of_one_message_are_joined_as_they_came(name: str) -> None:
     """No line break comes between two blocks of text, in whatever form they are written."""
     (message,) = chat.read_messages([MESSAGES[name]])
     assert message["content"] == ANSWER_TEXT

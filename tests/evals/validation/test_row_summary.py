@@ -206,7 +206,7 @@ def test_a_file_without_any_output_is_named_with_the_column_that_may_have_it(
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_an_inbox_of_refused_rows_is_no_missing_inbox(home: Home, command: Any) -> None:
-    """Every command says how many rows were refused, why, and where the first one is."""
+    """Every command prints how many rows were refused, why, and where the first one is."""
     home.write("bad.jsonl", *(row(n, ts="yesterday") for n in range(1, 4)))
     home.read()
     shown = home.run(*command).output

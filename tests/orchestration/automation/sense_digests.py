@@ -1,4 +1,4 @@
-"""Evaluates the digest's sensors, in a process of its own; prints what each says."""
+"""Evaluates the digest's sensors, in a process of its own; prints the result of each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def nightly() -> None:
 
 
 def skip_reason(answer: Any) -> str:
-    """What a sensor says."""
+    """The result of a sensor."""
     return str(answer.skip_message)
 
 

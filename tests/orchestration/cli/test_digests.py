@@ -1,4 +1,4 @@
-"""`andon digest`: what is shown, sent and tried; what the doctor says of targets."""
+"""`andon digest`: what is shown, sent and tried; what the doctor finds of targets."""
 
 from __future__ import annotations
 

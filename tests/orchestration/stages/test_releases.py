@@ -1,4 +1,4 @@
-"""Promises of the asset `releases`: it stops what waits for it where the catalog says so."""
+"""Promises of the asset `releases`: it stops what waits for it where the catalog wants that."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_an_address_changes_nothing(dagster: Dagster, method: str, path: str, ac
 
 
 def test_the_refusal_of_an_address_names_what_to_send(dagster: Dagster) -> None:
-    """The answer to a query by GET says to use POST and JSON."""
+    """The answer to a query by GET asks for POST and JSON."""
     response = dagster.client.get("/graphql?query={version}")
     assert response.status_code == 405
     assert "by POST" in response.text

@@ -200,7 +200,7 @@ def test_schedules_and_sensors_run(running: Running) -> None:
 
 
 def test_a_taken_port_is_named(running: Running, tmp_path: Path) -> None:
-    """A second `andon ui` on the same port says which and what to do, and starts nothing."""
+    """A second `andon ui` on the same port names it and what to do, and starts nothing."""
     command = [*andon_command(tmp_path / "home", "ui"), "--port", str(running.port)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 2
