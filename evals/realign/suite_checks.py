@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import yaml
 
-from evals.specs.suites import Suite
+from evals.specs.suites import Check, Suite
 from evals.specs.yaml_keys import load_strictly
 
 Pairs = list[tuple[yaml.Node, yaml.Node]]
@@ -27,9 +27,13 @@ def name_classifier(text: str, dimension: str, classifier: str) -> str:
     key, name = check[0]
     start, end = key.start_mark.index, name.end_mark.index
     changed = f"{text[:start]}classifier: {classifier}{text[end:]}"
-    suite = Suite.model_validate(load_strictly(changed))
-    own = next(one for one in suite.dimensions if one.dimension == dimension)
-    if own.check is None or own.check.name_of("classifier") != classifier:
+    before, after = (Suite.model_validate(load_strictly(one)) for one in (text, changed))
+    check = Check(kind="classifier", name=classifier)
+    meant = [
+        one.model_copy(update={"check": check}) if one.dimension == dimension else one
+        for one in before.dimensions
+    ]
+    if list(after.dimensions) != meant:
         raise ValueError(f"expected {{judge: NAME}}; write {{classifier: {classifier}}} by hand")
     return changed
 

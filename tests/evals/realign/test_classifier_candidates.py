@@ -106,5 +106,9 @@ def test_a_suite_names_the_classifier_and_keeps_everything_else() -> None:
     assert changed == SUITE.replace("judge: tone   #", "classifier: rude   #")
     with pytest.raises(ValueError, match=r"no other key \(params\): edit the check by hand"):
         name_classifier(SUITE, "brief", "rude")
+    shared = SUITE.replace("check:\n      judge: tone ", "check: &c\n      judge: tone ")
+    shared += "  - {dimension: kindly, question: Kindly, check: *c}\n"
+    with pytest.raises(ValueError, match="by hand"):
+        name_classifier(shared, "kind", "rude")
     with pytest.raises(ValueError, match="expected a dimension of this name"):
         name_classifier(SUITE, "absent", "rude")
