@@ -293,6 +293,7 @@ def app_spec(application: FirstApplication) -> dict[str, Json]:
 
 def suite_spec(application: FirstApplication) -> dict[str, Json]:
     """The content of an application's suite: its assertions, and what people judged."""
+    labelled = {one.dimension: one for one in application.labelled if one.is_usable}
     dimensions: list[Json] = [
         {
             "dimension": suggestion.name,
@@ -301,24 +302,33 @@ def suite_spec(application: FirstApplication) -> dict[str, Json]:
                 "assertion": suggestion.check,
                 **({"params": dict(suggestion.params)} if suggestion.params else {}),
             },
+            **labels_spec(labelled.get(suggestion.name)),
         }
         for suggestion in application.suggestions
         if not suggestion.is_guardrail
     ]
     names = {suggestion.name for suggestion in application.suggestions}
-    labelled = [one for one in application.labelled if one.is_usable and one.name not in names]
-    dimensions += map(labelled_spec, labelled)
+    dimensions += [labelled_spec(one) for name, one in labelled.items() if name not in names]
     return {"suite": application.name, "dimensions": dimensions}
 
 
 def labelled_spec(labelled: LabelledDimension) -> Json:
     """The content of a dimension that people judged."""
     return {
-        "dimension": labelled.name,
+        "dimension": labelled.dimension,
         "question": f"Did people pass the answer on {labelled.name}?",
         "recorded": True,
-        "map": {word: str(verdict) for word, verdict in labelled.map.items()},
+        **labels_spec(labelled),
     }
+
+
+def labels_spec(labelled: LabelledDimension | None) -> dict[str, Json]:
+    """The keys of a dimension by which it reads what people labelled; none without labels."""
+    if labelled is None:
+        return {}
+    named: dict[str, Json] = {"labels": labelled.name}
+    words: dict[str, Json] = {word: str(verdict) for word, verdict in labelled.map.items()}
+    return {**(named if labelled.name != labelled.dimension else {}), "map": words}
 
 
 POLICIES: dict[str, tuple[str, str, str]] = {

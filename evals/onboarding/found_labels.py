@@ -43,9 +43,16 @@ class LabelledDimension(NamedTuple):
         return {pair[0]: "pass", pair[1]: "fail"} if pair else {}
 
     @property
+    def dimension(self) -> str:
+        """A valid name for it in a suite; empty where none of its characters fits one."""
+        if re.fullmatch(NAME, self.name, re.ASCII):
+            return self.name
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")[:64]
+
+    @property
     def is_usable(self) -> bool:
         """Whether a suite can have it as a dimension."""
-        return bool(self.map) and re.fullmatch(NAME, self.name, re.ASCII) is not None
+        return bool(self.map and self.dimension)
 
 
 def list_labelled(labels: Iterable[Label]) -> list[LabelledDimension]:

@@ -224,7 +224,7 @@ def describe_labelled(one: LabelledDimension) -> str:
     words += f" and {others}" if one.others else ""
     if one.is_usable:
         good = next(iter(one.map))
-        return f"{words}; a dimension of the suite, with {good!r} taken for pass: check it"
+        return f"{words}; dimension `{one.dimension}`, with {good!r} taken for pass: check it"
     return f"{words}; a dimension with a `map` of these words would use them"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
@@ -153,9 +154,24 @@ def test_an_export_in_several_files_is_one_trace_each_with_its_labels(tmp_path: 
     assert command.endswith(f"--inbox {tmp_path / 'in'}")
 
 
+def test_labels_under_another_name_are_read_by_their_dimension(tmp_path: Path) -> None:
+    """A name with a space gets a valid one, and a suggested check of this name their words."""
+    export = inspect_export(write_csv(tmp_path / "support.csv"))
+    labels = [Label("1", name, "yes", "ann", "human") for name in ("Is Fine", "no-refusal")]
+    exports = [dataclasses.replace(export, labels=tuple(labels))]
+    write_catalog(tmp_path / "catalog", exports, plan_applications(exports))
+    catalog = load_catalog(tmp_path / "catalog")
+    assert catalog.problems == ()
+    rules = {one.dimension: one for one in catalog.suites["support"].dimensions}
+    assert rules["is-fine"].labels_name == "Is Fine"
+    assert rules["no-refusal"].label_rules.map_for("human")["yes"] == "pass"
+
+
 def test_words_that_nobody_can_tell_are_no_dimension() -> None:
     """A scale or an unknown word is left to the team; judges' labels are only counted."""
     labels = [Label("t1", "tone", "warm", "ann", "human"), Label("t1", "up", 1, "api", "rule")]
+    named = [Label("t1", "Answer Quality", "yes", "ann", "human")]
+    assert [one.dimension for one in list_labelled(named) if one.is_usable] == ["answer-quality"]
     tone, up = list_labelled(labels)
     assert (tone.people, tone.is_usable) == (1, False)
     assert (up.people, up.others, up.is_usable) == (0, 1, False)
