@@ -14,7 +14,7 @@ from evals.records import Json, digest
 from evals.specs.apps import App
 from evals.specs.attacks import Attacks
 from evals.specs.broken_files import guarded_apps, pulled_apps, redacted_kinds, validated_apps
-from evals.specs.catalog import Catalog, Slice
+from evals.specs.catalog import ANSWERED, Catalog, Slice
 from evals.specs.classifiers import Classifier, Teacher
 from evals.specs.inbox_places import resolve_inbox
 from evals.specs.judge_pools import add_pool
@@ -289,7 +289,7 @@ class Reader:
         suite = self.suites.get(app.suite or "")
         if suite is None:
             return
-        known = {one.dimension for one in suite.dimensions}
+        known = {ANSWERED, *(one.dimension for one in suite.dimensions)}
         known |= {*self.guardrails, *(one.stem for one in self.root.glob("guardrails/*.yaml"))}
         for index, dimension in enumerate(app.gate.dimensions):
             if dimension not in known:

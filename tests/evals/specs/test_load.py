@@ -176,7 +176,8 @@ def test_a_gate_names_dimensions_that_there_are(tmp_path: Path) -> None:
     files = {
         "catalog.yaml": {},
         "apps/chat.yaml": {
-            "app": "chat", "suite": "chat", "gate": {"dimensions": ["short", "safe", "shrot"]},
+            "app": "chat", "suite": "chat",
+            "gate": {"dimensions": ["short", "safe", "shrot", "answered"]},
         },
         "suites/chat.yaml": {"suite": "chat", "dimensions": [
             {"dimension": "short", "question": "Short?", "check": {"assertion": "length"}},
