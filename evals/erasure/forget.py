@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from evals.calls import day_budget
 from evals.erasure.compared_answers import find_compared
 from evals.erasure.unreferenced_answers import find_unreferenced
+from evals.erasure.written_words import list_written
 from evals.ingest.inbox import list_inbox
 from evals.ingest.staging import import_file
 from evals.privacy import id_hashes, scrubbing
@@ -112,6 +113,7 @@ def find_person(
         contents=tuple(sorted({*scored.keys, *pairs, *paid.keys, *stale})),
         compared=tuple(sorted({one.trace_id for one in compared})),
         sessions=tuple(sorted({one.session_id for one in every if one.session_id})),
+        written=tuple(sorted(set(list_written(lake, every, set(ids))))),
         files=tuple(sorted(files)),
         outside=tuple(find_outside(lake, files)),
         nights=dict(sorted((night, n) for night, n in nights.items() if n)),
@@ -253,6 +255,7 @@ def erase_places(lake: Lake, catalog: Catalog, person: Person) -> Iterator[tuple
     restart_windows(lake)
     every = scrubbing.build_words(person.list_ids(), person.texts, mark=MARK)
     names = scrubbing.build_words(person.list_ids(), mark=MARK)
+    written = scrubbing.build_words(person.list_ids(), (*person.texts, *person.written), mark=MARK)
     night_pages.empty_answers(lake, (*person.traces, *person.compared))
     gone = {*person.traces, *person.compared}
     reports = redact_text.redact_reports(lake, lambda example: example.trace_id in gone, MARK)
@@ -266,7 +269,8 @@ def erase_places(lake: Lake, catalog: Catalog, person: Person) -> Iterator[tuple
     for name in list_personal_files(lake):
         place = name.split("/")[0]
         is_table = name.endswith(".parquet") and place != "quarantine"
-        words = names if is_table or place in IDS_ALONE else every
+        words = every if place == "quarantine" else written  # a whole refused row goes with a word
+        words = names if is_table or place in IDS_ALONE else words
         yield place, scrub_file(lake.store.path(name), person, words)
     if has_reports(lake):
         night_pages.write_emptied(lake, catalog)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from evals.realign import proposals
+from evals.records import Json
 from evals.reports import board_pages
 from evals.reports.alignment import Alignment, describe_as_json, store_alignment
 from evals.runs.live_run import open_live_run
@@ -20,6 +21,11 @@ from orchestration.runtime.metadata import Materialized, show_table, to_json
 from orchestration.runtime.progress import Progress
 
 GROUP = "realign"
+
+
+def describe_candidate(stored: StoredCandidate) -> dict[str, Json]:
+    """Describes a candidate without its file, whose examples and critiques are people's words."""
+    return {key: value for key, value in stored._asdict().items() if key != "file"}
 
 
 def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
@@ -84,7 +90,7 @@ def build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
                 "judges": show_table(judges),
                 "candidates": show_table(rows),
                 "better": sum(row["result"] == "better" for row in rows),
-                "in_full": to_json([one._asdict() for p in found for one in p.candidates]),
+                "in_full": to_json([describe_candidate(x) for p in found for x in p.candidates]),
             }
         )
 

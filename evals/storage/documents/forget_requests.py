@@ -39,6 +39,8 @@ class Person:
     compared: tuple[str, ...] = ()
     """Traces of others whose scores may quote the person: of a pair, or of a whole session."""
     sessions: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    """What people wrote about the traces: critiques, gold values and notes."""
 
     def list_ids(self) -> set[str]:
         """Returns the ids that are nobody else's."""
@@ -132,6 +134,7 @@ def parse_person(row: dict[str, Json]) -> Person:
         texts=parse_texts(row["texts"]),
         compared=parse_texts(row.get("compared", [])),
         sessions=parse_texts(row.get("sessions", [])),
+        written=parse_texts(row.get("written", [])),
         contents=parse_texts(row["contents"]),
         files=parse_texts(row["files"]),
         outside=parse_texts(row["outside"]),

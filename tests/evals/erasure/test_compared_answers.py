@@ -107,6 +107,18 @@ def test_the_later_answer_of_a_pair_takes_nothing_of_the_earlier_one(lake: Lake)
     assert [one.trace_id for one in lake.read("scores")] == ["other"]
 
 
+def test_what_people_wrote_goes_from_files_that_repeat_it(lake: Lake) -> None:
+    """From an export in the home, say; a note about another trace stays."""
+    about = ("better", "fail", "ann", "human")
+    words = {"old": "Otto was not greeted by name.", "new": "Nobody was greeted at all."}
+    for trace_id, critique in words.items():
+        append_verdict(lake, NIGHT, VerdictRow(Label(trace_id, *about, critique), "desk", ()))
+    export = lake.home / "labels.csv"
+    export.write_text("\n".join(words.values()))
+    forget_person(lake, CATALOG, [], ["old"], NOW)
+    assert export.read_text().splitlines() == [f"{MARK}.", words["new"]]
+
+
 def test_labels_of_a_session_go_with_any_of_its_turns(lake: Lake) -> None:
     """Those that were given one at a time, too; a trace that is called like it keeps its own."""
     turns = [dataclasses.replace(make_trace("turn", 0, "one"), session_id="s")]
