@@ -113,7 +113,7 @@ def find_person(
         contents=tuple(sorted({*scored.keys, *pairs, *paid.keys, *stale})),
         compared=tuple(sorted({one.trace_id for one in compared})),
         sessions=tuple(sorted({one.session_id for one in every if one.session_id})),
-        written=tuple(sorted(set(list_written(lake, every, set(ids))))),
+        written=tuple(sorted(list_written(lake, every, set(ids)))),
         files=tuple(sorted(files)),
         outside=tuple(find_outside(lake, files)),
         nights=dict(sorted((night, n) for night, n in nights.items() if n)),

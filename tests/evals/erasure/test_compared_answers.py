@@ -108,15 +108,21 @@ def test_the_later_answer_of_a_pair_takes_nothing_of_the_earlier_one(lake: Lake)
 
 
 def test_what_people_wrote_goes_from_files_that_repeat_it(lake: Lake) -> None:
-    """From an export in the home, say; a note about another trace stays."""
+    """From an export in the home, say; words about another trace stay."""
     about = ("better", "fail", "ann", "human")
-    words = {"old": "Otto was not greeted by name.", "new": "Nobody was greeted at all."}
-    for trace_id, critique in words.items():
+    both, others = "The answer greets nobody.", "Nobody was greeted at all."
+    words = [
+        ("old", "Otto was not greeted by name."),
+        ("old", both),
+        ("new", both),
+        ("new", others),
+    ]
+    for trace_id, critique in words:
         append_verdict(lake, NIGHT, VerdictRow(Label(trace_id, *about, critique), "desk", ()))
     export = lake.home / "labels.csv"
-    export.write_text("\n".join(words.values()))
+    export.write_text("\n".join(critique for _, critique in words))
     forget_person(lake, CATALOG, [], ["old"], NOW)
-    assert export.read_text().splitlines() == [f"{MARK}.", words["new"]]
+    assert export.read_text().splitlines() == [f"{MARK}.", both, both, others]
 
 
 def test_labels_of_a_session_go_with_any_of_its_turns(lake: Lake) -> None:
