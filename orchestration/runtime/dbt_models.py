@@ -12,7 +12,7 @@ import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtProject
@@ -20,6 +20,7 @@ from packaging.version import Version
 
 from evals.storage.files import replace
 from evals.storage.locks import hold_lock
+from orchestration.runtime.dbt_columns import DbtEvent, add_columns
 from orchestration.runtime.deployment import build_tags, link_source
 from orchestration.runtime.progress import Progress
 from orchestration.settings import ROOT
@@ -29,19 +30,12 @@ if TYPE_CHECKING:
 
 DBT = ROOT / "dbt_project"
 PARSED = DBT / "target"
+DERIVED = PARSED / "columns"
 DBT_PROGRAM = str(Path(sys.executable).with_name("dbt"))
 PROJECT_PARTS = ("models", "macros", "tests", "dbt_project.yml", "profiles.yml", "selectors.yml")
 DBT_VERSION = Version(metadata.version("dbt-core"))
 QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-write-json")
 """Nothing reads dbt's own log, nor the manifest that it would write twice per build."""
-
-DbtEvent: TypeAlias = (
-    dg.Output[object]
-    | dg.AssetMaterialization
-    | dg.AssetObservation
-    | dg.AssetCheckResult
-    | dg.AssetCheckEvaluation
-)
 
 
 class EventInfo(TypedDict):
@@ -105,6 +99,8 @@ def parse_project() -> None:
     subprocess.run(command, check=True, env=environment, stdout=errors, cwd=DBT)
     for name in ("partial_parse.msgpack", "manifest.json"):
         replace(PARSED / name, (aside / name).read_bytes())
+    for path in DERIVED.glob("*.json"):  # most are of SQL that is no more
+        path.unlink(missing_ok=True)
 
 
 def find_last_change() -> float:
@@ -231,8 +227,7 @@ def build_models(context: dg.AssetExecutionContext, scratch: Path) -> Iterator[D
     folder, before = scratch.parent, Path.cwd()
     link_project(folder)
     try:
-        build: Any = run_build(context, folder)
-        yield from build.stream().fetch_column_metadata()
+        yield from add_columns(run_build(context, folder), DERIVED)
     finally:
         close_connections()
         os.chdir(before)

@@ -8,6 +8,7 @@ verdict changes, raise the check's number and record again with
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -88,6 +89,7 @@ def build_trace(output: str) -> Trace:
     return Trace("t", at, "app", output, question, context="1,299", status=status)
 
 
+@functools.cache
 def describe_behaviour() -> dict[str, Any]:
     """Describes every check's results on the fixtures, under its number."""
     behaviours: dict[str, Any] = {}
