@@ -105,7 +105,7 @@ def add_stored(event: dg.Output[object], path: Path) -> DbtEvent | None:
     load: Any = dg.deserialize_value
     try:
         stored = load(path.read_text("utf-8"), dict)
-    except (OSError, ValueError, dg.DagsterError):
+    except Exception:  # of whatever kind: they are derived anew
         return None
     untyped: Any = event
     return untyped.with_metadata({**event.metadata, **stored})

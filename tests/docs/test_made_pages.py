@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,15 @@ def read(text: str) -> Any:
     return yaml.load(text, Plain)  # noqa: S506  a safe loader
 
 
+make_pages = functools.cache(generate.quick)
+"""Makes the pages once for all tests of a process."""
+build_schemas = functools.cache(catalog_schemas.build_schemas)
+"""Builds the schemas once for all tests of a process."""
+
+
 def accepts(kind: str, value: Any) -> bool:
     """Whether a kind's schema accepts a value."""
-    return jsonschema.Draft202012Validator(catalog_schemas.build_schemas()[kind]).is_valid(value)
+    return jsonschema.Draft202012Validator(build_schemas()[kind]).is_valid(value)
 
 
 def files() -> list[tuple[str, Path]]:
@@ -69,10 +76,10 @@ def files() -> list[tuple[str, Path]]:
     ]
 
 
-@pytest.mark.parametrize("name", sorted(generate.quick()))
+@pytest.mark.parametrize("name", sorted(make_pages()))
 def test_a_made_page_is_up_to_date(name: str) -> None:
     """A page made from commands, specs or checks changes with them, or this fails."""
-    assert (generate.DOCS / name).read_text("utf-8") == generate.quick()[name], STALE
+    assert (generate.DOCS / name).read_text("utf-8") == make_pages()[name], STALE
 
 
 @pytest.mark.slow
@@ -90,7 +97,7 @@ def test_no_schema_is_left_over() -> None:
 @pytest.mark.parametrize("kind", sorted(catalog_schemas.FILES))
 def test_a_schema_is_one(kind: str) -> None:
     """Each schema is valid under the dialect it names."""
-    jsonschema.Draft202012Validator.check_schema(catalog_schemas.build_schemas()[kind])
+    jsonschema.Draft202012Validator.check_schema(build_schemas()[kind])
 
 
 def test_schemas_accept_every_file_of_a_catalog_that_loads() -> None:
