@@ -25,7 +25,7 @@ from evals.worklist.night_contents import hash_content
 
 
 def find_unreferenced(lake: Lake, catalog: Catalog, own: Collection[Trace]) -> set[str]:
-    """Finds the keys of paid answers that may be about some traces, though no score says so.
+    """Finds the keys of paid answers that may be about some traces, though no score names them.
 
     They are of the traces' applications, of their first night or later, and no score, canary or
     anchor has their content, no regression case, and no labelled trace of somebody else.

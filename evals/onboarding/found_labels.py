@@ -37,7 +37,7 @@ class LabelledDimension(NamedTuple):
 
     @property
     def map(self) -> dict[str, Verdict]:
-        """What the words of people probably mean; empty where that cannot be told."""
+        """What the words of people probably mean; empty where that is unclear."""
         words = {word.casefold() for word in self.words}
         pair = next((pair for pair in PAIRS if words and words <= set(pair)), None)
         return {pair[0]: "pass", pair[1]: "fail"} if pair else {}

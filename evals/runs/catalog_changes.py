@@ -21,7 +21,7 @@ SHOWN = 3
 
 
 class CatalogChange(NamedTuple):
-    """An application whose last night was evaluated otherwise than the catalog now says."""
+    """An application whose last night was evaluated otherwise than the catalog now declares."""
 
     app: str
     night: date

@@ -45,7 +45,7 @@ class Stratum(NamedTuple):
 
     @property
     def has_one_weight(self) -> bool:
-        """Whether every label stands for as many answers, up to rounding."""
+        """Whether every label represents as many answers, up to rounding."""
         return self.size >= self.labels * (1 - ROUNDING)
 
     @property

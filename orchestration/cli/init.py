@@ -46,7 +46,7 @@ def init(paths: tuple[Path, ...], catalog: Path, app: str | None) -> None:
     """Looks at exports and writes a first catalog: mapping, applications, checks, guardrails.
 
     Shows each file's columns with an example, and how many of its answers pass each suggested
-    check. A folder stands for the files in it. Nothing is overwritten, and no model is asked. Exit
+    check. A folder means the files in it. Nothing is overwritten, and no model is asked. Exit
     codes: 0 written, 1 no row would become a trace, 2 usage.
 
     \b

@@ -107,9 +107,9 @@ def print_plan(
     apps = sorted({row.app for row in rows if row.calls})
     left = {app: day_budget.read_budget_left(lake, catalog, now.date(), app) for app in apps}
     if not as_json:
-        from orchestration.cli import board
+        from orchestration.cli import board, plan_tables
 
-        board.draw_plan(rows, left, probed)
+        plan_tables.draw_plan(rows, left, probed)
         board.print_below(describe_followers(followers))
         board.print_below(describe_candidates(candidates))
         board.print_below(describe_groupings(groupings))

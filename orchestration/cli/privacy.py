@@ -36,8 +36,9 @@ def forget(
 ) -> None:
     """Deletes a user's data or a trace from the whole home, and refuses it from then on.
 
-    Reports keep their figures and lose the text. Deleting needs --yes and cannot be undone. If it
-    is killed, the same command or the next `andon nightly` completes it.
+    Reports keep their figures and lose the text. So do paid answers that no score refers to and
+    that may quote the person; a backfill that needs one pays for it again. Deleting needs --yes and
+    cannot be undone. If it is killed, the same command or the next `andon nightly` completes it.
 
     \b
     Examples:

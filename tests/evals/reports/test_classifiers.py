@@ -81,7 +81,7 @@ def test_a_fall_of_agreement_is_found_on_later_labels_alone(card: Card) -> None:
 
 
 def test_labels_of_a_queue_that_prefers_failures_show_no_fall(card: Card) -> None:
-    """Half of those that people passed it failed, but each of these stands for few answers."""
+    """Half of those that people passed it failed, but each of these represents few answers."""
     plain = count_labels(NIGHT + timedelta(days=3), 20, 20, 1, 39)
     assert (of := build(card, plain).since)
     assert of.fell

@@ -8,7 +8,7 @@ from evals.calls.day_budget import BudgetLeft
 from evals.calls.requests import CallsResult
 from evals.records import Skip
 from evals.runs.plan import PlannedNight
-from orchestration.cli import board
+from orchestration.cli import plan_tables
 
 ROW: dict[str, Any] = {
     "evaluator": "tone",
@@ -34,7 +34,7 @@ ROOM = {"chat": BudgetLeft(1.0, None)}
 
 def describe_row(*, room: dict[str, BudgetLeft] = ROOM, **differs: Any) -> str:
     """The printed cost of a plan with one row."""
-    return " ".join(board.describe_total([PlannedNight(**{**ROW, **differs})], room))
+    return " ".join(plan_tables.describe_total([PlannedNight(**{**ROW, **differs})], room))
 
 
 def test_an_estimate_from_answers_has_a_margin() -> None:
@@ -61,7 +61,7 @@ def test_a_short_budget_is_named() -> None:
 
 def test_a_stopped_probe_names_the_reason() -> None:
     """A probe that was stopped names its calls and why it made no more."""
-    lines = list(board.describe_probe(CallsResult(3, rest=Skip("budget"))))
+    lines = list(plan_tables.describe_probe(CallsResult(3, rest=Skip("budget"))))
     assert lines == [
         "the probe made 3 calls; their answers are kept",
         "it made no more: budget",
